@@ -1,0 +1,1 @@
+"""Processes: ordered consumers, the payload group, the supervisor and the CLI."""

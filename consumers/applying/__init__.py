@@ -1,0 +1,1 @@
+"""What consumes a batch: events decoded in order, handled, and applied with their checkpoint."""

@@ -1,0 +1,1 @@
+"""Checks that compare what is stored with what it should be: chain, read models, journal."""

@@ -1,0 +1,1 @@
+"""What an operator does with parked events: hand them on again, or drop them."""

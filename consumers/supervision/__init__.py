@@ -1,0 +1,1 @@
+"""The process that keeps an embedded store: it starts server and worker, and ends with them."""

@@ -1,0 +1,1 @@
+"""Competing groups: slow, independent work, shared among processes, each piece settled once."""

@@ -1,0 +1,27 @@
+"""Episodes: which one an agent's work on a branch belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from eventstore.client_bus import bus_for
+from eventstore.events import MAIN_BRANCH
+
+if TYPE_CHECKING:
+    from eventstore.overrides import Client
+
+FIRST_EPISODE: Final = "0"
+
+
+def current_episode_id(
+    conversation_id: str, agent_id: str, branch_id: str = MAIN_BRANCH, client: Client = None
+) -> str:
+    """Return the episode of what an agent published last on a branch; "0" before the first.
+
+    It is a field of the events (`episode_id`), so it neither expires nor has to be kept.
+    """
+    bus = bus_for(client)
+    for row in bus.search(conversation_id, agent=agent_id, branch=branch_id, limit=1):
+        episode: str = row.header["episode_id"]
+        return episode
+    return FIRST_EPISODE

@@ -1,0 +1,1 @@
+"""Parking: what becomes of an event that a group cannot handle, so that the group goes on."""

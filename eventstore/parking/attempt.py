@@ -1,0 +1,40 @@
+"""Running a handler so that what it throws comes back as a value. Catches any exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from eventstore.parking.blame import is_events_own
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFault:
+    """What a handler threw that is the fault of the events it was given."""
+
+    error: Exception
+
+
+async def attempt(work: Callable[[], Awaitable[T]]) -> T | OwnFault:
+    """Return what the work returns, or the fault that is its events' own; raise any other."""
+    try:
+        return await work()
+    except Exception as error:
+        if not is_events_own(error):
+            raise
+        return OwnFault(error)
+
+
+def attempt_blocking(work: Callable[[], T]) -> T | OwnFault:
+    """Return what blocking work returns; otherwise as `attempt`."""
+    try:
+        return work()
+    except Exception as error:
+        if not is_events_own(error):
+            raise
+        return OwnFault(error)

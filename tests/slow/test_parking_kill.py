@@ -1,0 +1,122 @@
+"""Processes that park and that replay are killed at any moment: each event once, none in between.
+
+Slow because each kill needs a process of its own, and whoever comes after it waits until the lease
+of the one that was killed has stood still.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from support.consuming import at, until_caught_up
+from support.parking import (
+    append_picky,
+    assert_all_but_the_poison,
+    left_out,
+    missing,
+    parked_of,
+    trying,
+)
+from support.parking_program import counts_key
+from support.stores import make_settings, open_store
+from support.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+    from support.server import PrivateServer
+
+    from eventstore.settings import AppSettings
+    from eventstore.store import EventStore
+
+TESTS: Final = Path(__file__).parents[1]
+KILLS: Final = 6
+EVENTS: Final = 800
+POISON: Final = tuple(range(3, EVENTS, 4))
+
+
+@contextmanager
+def program(settings: AppSettings, what: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    assert settings.redis.url is not None
+    sections = {
+        "redis": {"url": settings.redis.url.get_secret_value()},
+        "store": settings.store.model_dump(),
+        "consuming": settings.consuming.model_dump(),
+        "payloads": {"url": settings.payloads.url},
+        "metrics": {"enabled": False},
+    }
+    command = [sys.executable, str(TESTS / "support" / "parking_program.py")]
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            [*command, json.dumps(sections), what],
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": str(TESTS)},
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.timeout(300)
+def test_each_event_is_parked_and_taken_back_once_whoever_is_killed(
+    server: PrivateServer, namespace: str, tmp_path: Path, redis_client: redis.Redis
+) -> None:
+    settings = trying(make_settings(server, namespace, lease_seconds=0.3), 2)
+    chance, log = random.Random(3), tmp_path / "log"
+    with open_store(server, namespace, lease_seconds=0.3) as store:
+        refs = append_picky(store, "s", EVENTS, POISON)
+        [keys] = store.parts.log.partitions
+        for _ in range(KILLS):
+            goal = len(left_out(store, "counting")) + chance.randint(1, 2 * len(POISON) // KILLS)
+            with program(settings, "work", log):
+                until(partial(_has_left_out, store, min(goal, len(POISON))))
+        with program(settings, "work", log) as worker:
+            until_caught_up(store)
+            worker.terminate()
+            assert worker.wait(60) == 0
+        assert_all_but_the_poison(store, "s", refs)
+        parked = parked_of(store, "counting")
+        assert [item.position for item in parked] == [n + 1 for n in POISON]
+        assert missing(store, "s") == {"counting": len(POISON)}
+
+        before = at(store)
+        counts: Any = {}
+        for _ in range(KILLS):
+            goal = len(counts) + chance.randint(1, 2 * len(POISON) // KILLS)
+            with program(settings, "replay", log) as replay:
+                until(partial(_has_counted, redis_client, counts_key(keys), goal, replay))
+            counts = redis_client.hgetall(counts_key(keys))
+            # What was counted is parked no more, and what is parked was not counted.
+            still = {item.ref.encode() for item in parked_of(store, "counting")}
+            assert len(still) + len(counts) == len(POISON)
+            assert still.isdisjoint(counts)
+        with program(settings, "replay", log) as replay:
+            assert replay.wait(60) == 0
+        counts = redis_client.hgetall(counts_key(keys))
+        assert counts == {item.ref.encode(): b"1" for item in parked}
+        assert (left_out(store, "counting"), missing(store, "s")) == ([], {})
+        assert at(store) == before
+        assert redis_client.hkeys(keys.checkpoints) == [b"counting"]
+
+
+def _has_left_out(store: EventStore, count: int) -> bool:
+    return len(left_out(store, "counting")) >= count
+
+
+def _has_counted(
+    client: redis.Redis, key: str, count: int, replay: subprocess.Popen[bytes]
+) -> bool:
+    found: Any = client.hlen(key)
+    return found >= count or replay.poll() is not None
