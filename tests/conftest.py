@@ -6,17 +6,30 @@ flushes. A test that kills, fills or reconfigures a server starts a `PrivateServ
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 import redis.asyncio
+from hypothesis import HealthCheck, settings
 from support.server import PrivateServer, short_dir, start_cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     import redis as sync_redis
+
+# No deadline: how long one example takes says nothing on a shared machine. Whoever works on the
+# project searches anew at each run; what is judged is the same cases each time.
+settings.register_profile(
+    "unhurried",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -133,8 +133,9 @@ def test_keys_of_families_of_ones_own_are_told_apart(
     assert Keys("es", 0).projection().family_of(first) is None
 
 
-@given(addresses)
+@given(addresses.filter(lambda one: not one.function.endswith("pattern")))
 def test_all_keys_of_a_partition_share_its_hash_tag(one: Address) -> None:
+    """Patterns of SCAN are no keys: they escape what a namespace may hold and a glob reads."""
     tag = one.key[: one.key.index("}") + 1]
     assert tag == f"{{{escape(one.namespace)}:{one.partition}}}"
 
