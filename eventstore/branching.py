@@ -22,6 +22,7 @@ from eventstore.lineage import Lineage, fork, rewind
 from eventstore.moments import position_of
 from eventstore.names import check_name
 from eventstore.refs import generate_ref
+from eventstore.shown import shown
 
 if TYPE_CHECKING:
     from eventstore.branch_views import BranchViews
@@ -51,8 +52,8 @@ class Branching:
 
         With `as_of`, a seq, the parent is taken as it was right after that event.
         """
-        check_name("session_id", session_id)
-        check_name("parent", parent)
+        session_id = check_name("session_id", session_id)
+        parent = check_name("parent", parent)
         check_step("at", at)
         child = _made_up(parent, ref) if name is None else check_name("name", name)
         if child == MAIN_BRANCH:
@@ -103,8 +104,8 @@ class Branching:
         self, session_id: str, to: int, branch: str, agent_id: str | None, ref: str | None
     ) -> Flow[Appended]:
         """Hide the steps of a branch above `to`; they stay readable, and are never renumbered."""
-        check_name("session_id", session_id)
-        check_name("branch", branch)
+        session_id = check_name("session_id", session_id)
+        branch = check_name("branch", branch)
         check_step("to", to)
         common = {"session_id": session_id, "agent_id": deciding_agent(agent_id), **stamp()}
 
@@ -130,8 +131,8 @@ class Branching:
         self, session_id: str, branch: str, agent_id: str | None, ref: str | None
     ) -> Flow[Appended]:
         """Have an agent work on a branch from here on."""
-        check_name("session_id", session_id)
-        check_name("branch", branch)
+        session_id = check_name("session_id", session_id)
+        branch = check_name("branch", branch)
         agent = deciding_agent(agent_id)
         common = {"session_id": session_id, "agent_id": agent, **stamp()}
 
@@ -162,6 +163,8 @@ def check_step(what: str, value: Any) -> None:
     """Raise `InvalidInput` unless `value` can be a step index."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidInput(f"{what}: a step index is a whole number, not {type(value).__name__}")
+    if value.bit_length() > 63:
+        raise InvalidInput(f"{what}: {shown(value)} is no step index")
 
 
 def exists(heads: Heads, branch: str) -> bool:

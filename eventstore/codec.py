@@ -29,7 +29,17 @@ _TEXT_DEFAULTS: Final = tuple(
 )
 # Where the payload lies is the store's business, not part of the content.
 _PLACEMENT: Final = ("gzip", "stored", "place")
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def _plain(value: object) -> object:
+    """Return the text or number that a value of a class derived from these is."""
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind.__str__(value) if kind is str else kind(value)
+    raise TypeError(f"{type(value).__name__} cannot be written")
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic", enc_hook=_plain)
 _decode_fields: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
@@ -72,7 +82,7 @@ def digest_of(event: Event) -> bytes:
 
 def fields_of(event: Event) -> dict[str, Any]:
     """Return the fields of an event, its kind included, but those at their default."""
-    fields: dict[str, Any] = msgspec.to_builtins(event)
+    fields: dict[str, Any] = msgspec.to_builtins(event, enc_hook=_plain)
     # The encoder leaves out what *is* the default; a text that only equals it is no other content.
     for name, default in _TEXT_DEFAULTS:
         if fields.get(name) == default:

@@ -55,7 +55,7 @@ def draft(event: Event, data: bytes = b"") -> Draft:
     Raises `InvalidName` or `InvalidEvent` for a name, ref or time that readers could not use,
     and for a header or lane state that is too large.
     """
-    _check(event)
+    event = _checked(event)
     try:
         header, digest = encode_event(event)
     except (OverflowError, UnicodeEncodeError) as error:
@@ -75,12 +75,16 @@ def draft(event: Event, data: bytes = b"") -> Draft:
     return Draft(event, data, digest, header, state)
 
 
-def _check(event: Event) -> None:
-    check_ref(event.ref)
+def _checked(event: Event) -> Event:
+    """Return an event that may be written: its ref and names are plain texts."""
+    texts = {"ref": check_ref(event.ref)}
     for name in ("session_id", "agent_id", "branch_id", "episode_id"):
-        check_name(name, getattr(event, name))
+        texts[name] = check_name(name, getattr(event, name))
     if parse_timestamp(event.ts) != event.ts:
         raise InvalidEvent("ts", f"{event.ts!r} is not in the form 2026-01-31T12:00:00.000Z")
+    if all(type(getattr(event, name)) is str for name in texts):
+        return event
+    return msgspec.structs.replace(event, **texts)
 
 
 def moved_to_store(item: Draft) -> Draft:

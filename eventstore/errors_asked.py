@@ -7,13 +7,14 @@ from eventstore.errors_base import (
     NotFound,
     SettingsError,
 )
+from eventstore.shown import sentence, shown
 
 
 class InvalidEvent(InvalidInput):
     """An event was refused; `field` names the offending part, for example `header.ts`."""
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+        super().__init__(sentence(f"{field}: {problem}"))
         self.field = field
         self.problem = problem
 
@@ -22,7 +23,7 @@ class InvalidName(InvalidInput):
     """A name cannot be stored; `what` says which kind of name it is."""
 
     def __init__(self, what: str, problem: str) -> None:
-        super().__init__(f"{what}: {problem}")
+        super().__init__(sentence(f"{what}: {problem}"))
         self.what = what
         self.problem = problem
 
@@ -79,7 +80,9 @@ class ArtifactNotFound(NotFound):
     """No event with this ref is retained."""
 
     def __init__(self, ref: str) -> None:
-        super().__init__(f"no artifact with ref {ref!r}; `eventstore artifact search` lists refs")
+        super().__init__(
+            f"no artifact with ref {shown(ref)}; `eventstore artifact search` lists refs"
+        )
         self.ref = ref
 
 

@@ -15,6 +15,7 @@ from eventstore.kinds import KINDS
 from eventstore.names import check_name
 from eventstore.payloads import DEFAULT_MIMES, encode_payload, form_of
 from eventstore.refs import check_ref, generate_ref
+from eventstore.shown import shown
 from eventstore.times import current_timestamp, parse_timestamp
 
 
@@ -64,8 +65,8 @@ _REQUIRED: Final = ("session_id", "agent_id", "type")
 # What the store fills in may differ from call to call and is not part of the content.
 _VARYING: Final = ("ts", "correlation_id", "traceparent")
 # Headers are msgpack, which has integers of 64 bits with their sign.
-_INTEGER_BITS: Final = 63
-_MAX_INTEGER: Final = 2**_INTEGER_BITS - 1
+INTEGER_BITS: Final = 63
+_MAX_INTEGER: Final = 2**INTEGER_BITS - 1
 
 
 def build_artifact(
@@ -82,8 +83,9 @@ def build_artifact(
         raise InvalidEvent("header", f"a header is a mapping, not {type(header).__name__}")
     unknown = [name for name in header if name not in _CHECKS]
     if unknown:
+        name = unknown[0] if isinstance(unknown[0], str) else shown(unknown[0])
         raise InvalidEvent(
-            f"header.{unknown[0]}", "there is no such field; put what is your own under meta"
+            f"header.{name}", "there is no such field; put what is your own under meta"
         )
     given = {name: value for name, value in header.items() if value is not None}
     fields = {**{name: value for name, value in bound.items() if value is not None}, **given}
@@ -125,7 +127,7 @@ def check_meta(value: object, field: str) -> dict[str, Any]:
     """Return `value` if it is an object that can lie in a header, else raise `InvalidEvent`."""
     if not isinstance(value, dict):
         raise InvalidEvent(field, f"is an object, not {type(value).__name__}")
-    check_json(value, field, _INTEGER_BITS)
+    check_json(value, field, INTEGER_BITS)
     return value
 
 
@@ -161,7 +163,9 @@ def _type(value: object, field: str) -> str:
 def _traceparent(value: object, field: str) -> str:
     if isinstance(value, str) and _TRACEPARENT.fullmatch(value):
         return value
-    raise InvalidEvent(field, f"{value!r} is not a W3C traceparent, 00-<32 hex>-<16 hex>-<2 hex>")
+    raise InvalidEvent(
+        field, f"{shown(value)} is not a W3C traceparent, 00-<32 hex>-<16 hex>-<2 hex>"
+    )
 
 
 def _number(value: object, field: str) -> float:
@@ -180,7 +184,7 @@ def _count(value: object, field: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidEvent(field, f"is a whole number, not {type(value).__name__}")
     if not 0 <= value <= _MAX_INTEGER:
-        raise InvalidEvent(field, f"{value} is not between 0 and {_MAX_INTEGER}")
+        raise InvalidEvent(field, f"{shown(value)} is not between 0 and {_MAX_INTEGER}")
     return value
 
 

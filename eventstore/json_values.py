@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from eventstore.errors import InvalidEvent
+from eventstore.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,4 +124,4 @@ def _check_container(item: object, where: Callable[[], str], depth: int) -> None
         raise InvalidEvent(where()[:80], f"nested deeper than {MAX_DEPTH} levels")
     for key in item if isinstance(item, dict) else ():
         if not isinstance(key, str):
-            raise InvalidEvent(where(), f"the key {key!r} is not text, as JSON requires")
+            raise InvalidEvent(where(), f"the key {shown(key)} is not text, as JSON requires")

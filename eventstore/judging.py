@@ -36,9 +36,9 @@ class Judging:
         ref: str | None,
     ) -> Flow[Appended]:
         """Append the request to judge an artifact; `payload` is what the evaluator is given."""
-        check_name("evaluator_id", evaluator_id)
+        evaluator_id = check_name("evaluator_id", evaluator_id)
         if evaluator_version is not None:
-            check_name("evaluator_version", evaluator_version)
+            evaluator_version = check_name("evaluator_version", evaluator_version)
         _, payload = redacted(self._operations.redact, {"target": target}, payload)
         form = form_of(payload, None)
         log = self._operations.log

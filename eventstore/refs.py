@@ -9,6 +9,7 @@ import threading
 import time
 
 from eventstore.errors import InvalidEvent
+from eventstore.shown import shown
 
 _REF = re.compile(r"[0-9a-f]{32}")
 _COUNTER_BITS = 12 + 14  # rand_a and the head of rand_b make one 26-bit counter
@@ -72,5 +73,5 @@ def derived_ref(*parts: str) -> str:
 def check_ref(value: object, field: str = "ref") -> str:
     """Return `value` if it is a ref, else raise `InvalidEvent` naming `field`."""
     if isinstance(value, str) and _REF.fullmatch(value):
-        return value
-    raise InvalidEvent(field, f"{value!r} is not a ref; a ref is 32 lowercase hex digits")
+        return str.__str__(value)
+    raise InvalidEvent(field, f"{shown(value)} is not a ref; a ref is 32 lowercase hex digits")

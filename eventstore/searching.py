@@ -15,6 +15,7 @@ from eventstore.errors import InvalidInput, ProjectionDamaged
 from eventstore.flow import Call, Flow, as_is
 from eventstore.header_view import header_of, lean_of
 from eventstore.names import check_name
+from eventstore.shown import shown
 from eventstore.times import parse_timestamp, to_milliseconds
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def check_limit(limit: object) -> None:
     if isinstance(limit, bool) or not isinstance(limit, int):
         raise InvalidInput(f"limit: a whole number, not {type(limit).__name__}")
     if limit < 0:
-        raise InvalidInput(f"limit: counts from 0, {limit} is below it")
+        raise InvalidInput(f"limit: counts from 0, {shown(limit)} is below it")
 
 
 def _moment(value: object, field: str) -> int | None:
@@ -107,7 +108,7 @@ def find_rows(
 ) -> Flow[list[Found]]:
     """Return the rows that pass, in order of event time, at most `limit`."""
     if order not in ("asc", "desc"):
-        raise InvalidInput(f'order: "asc" or "desc", not {order!r}')
+        raise InvalidInput(f'order: "asc" or "desc", not {shown(order)}')
     check_limit(limit)
     named = filters.named
     if len(named) <= 1:

@@ -98,7 +98,7 @@ class SessionCore:
 
     def branch_of(self, agent_id: str) -> Flow[str]:
         """Return the branch that an agent works on. Raises `AgentNotRegistered`."""
-        check_name("agent_id", agent_id)
+        agent_id = check_name("agent_id", agent_id)
         checkouts = [
             intent
             for intent in self.intents

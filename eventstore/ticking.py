@@ -90,7 +90,7 @@ class Ticking:
 
         Raises `TickRefused` unless the tick is the session's, and names the agent.
         """
-        check_name("agent_id", agent_id)
+        agent_id = check_name("agent_id", agent_id)
         keys = self._log.keys_of(session_id)
         heads = yield from self._log.ready(lambda: call(lane_heads(keys, session_id, [TICK_LANE])))
         event = TickAcked(

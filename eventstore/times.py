@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from eventstore.errors import InvalidEvent
+from eventstore.shown import shown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -47,7 +48,7 @@ def parse_timestamp(value: object, field: str = "ts") -> str:
             moment = datetime.fromisoformat(value)
         except ValueError:
             raise InvalidEvent(
-                field, f"{value!r} is not an ISO-8601 time such as 2026-01-31T12:00:00.000Z"
+                field, f"{shown(value)} is not an ISO-8601 time such as 2026-01-31T12:00:00.000Z"
             ) from None
         if _CANONICAL.fullmatch(value):
             return value

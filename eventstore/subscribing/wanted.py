@@ -10,6 +10,7 @@ from eventstore.errors import InvalidInput, InvalidName
 from eventstore.health_checks import GROUPS
 from eventstore.kinds import KINDS
 from eventstore.names import check_name
+from eventstore.shown import shown
 
 if TYPE_CHECKING:
     from eventstore.codec import Recorded
@@ -60,7 +61,7 @@ def check_wanted(
 
 def check_group(name: str) -> str:
     """Return the name if a subscriber group may have it. Raises `InvalidName`."""
-    check_name("group", name)
+    name = check_name("group", name)
     if name in _RESERVED:
         raise InvalidName("group", f"{name!r} is one of the store's own groups; choose another")
     if "@" in name:
@@ -77,7 +78,7 @@ def _check_start(start: Start) -> Start:
     elif _is_position(start):
         return start
     raise InvalidInput(
-        f"start: {start!r} is neither begin, end, a position from 0 on, nor a mapping of each "
+        f"start: {shown(start)} is neither begin, end, a position from 0 on, nor a mapping of each "
         "partition to one"
     )
 
