@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,19 +11,19 @@ import msgspec
 from consumers.bench.memory import Memory, measure_memory
 from consumers.bench.sample import BATCH, SESSIONS, artifacts
 from consumers.bench.timing import Latency, latency
+from consumers.bench.worker import running_worker
 from consumers.checking.catching_up import wait_until_caught_up
 from consumers.working.groups import known_groups
 from eventstore.bus import EventBus
 from eventstore.store import EventStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from consumers.bench.server import BenchServer
 
 _NAMESPACE: Final = "bench-reading"
 _PAGE: Final = 50
-_STOP_SECONDS: Final = 10.0
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -44,39 +40,10 @@ def read_filled_store(server: BenchServer, count: int, calls: int) -> Reading:
         refs = []
         for start in range(0, count, BATCH):
             refs += [row.ref for row in bus.publish_many(items[start : start + BATCH])]
-        with _worker(server):
+        with running_worker(server, _NAMESPACE):
             wait_until_caught_up(bus.store, known_groups())
             memory = measure_memory(bus, items)
             return Reading(_latencies(bus, server.persistence, refs, calls), memory)
-
-
-@contextmanager
-def _worker(server: BenchServer) -> Iterator[None]:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("EVENTSTORE_", "REDIS_"))
-    }
-    environment |= {
-        "REDIS_URL": f"unix://{server.socket}",
-        "EVENTSTORE_MODE": "test",
-        "EVENTSTORE_METRICS__ENABLED": "false",
-        "EVENTSTORE_LOGGING__LEVEL": "WARNING",
-        "EVENTSTORE_STORE__NAMESPACE": _NAMESPACE,
-        "EVENTSTORE_STORE__DURABILITY": server.durability,
-        "EVENTSTORE_PAYLOADS__URL": server.payloads.as_uri(),
-    }
-    worker = subprocess.Popen(
-        [sys.executable, "-P", "-m", "consumers", "work"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        worker.terminate()
-        worker.wait(_STOP_SECONDS)
 
 
 def _latencies(bus: EventBus, persistence: str, refs: list[str], calls: int) -> list[Latency]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from eventstore.keys import Keys
 
+SAMPLES: Final = 5
 _PAGE: Final = 1000
 
 
@@ -22,8 +23,11 @@ class Kind(NamedTuple):
     bytes: int
 
 
-def footprint(partitions: Iterable[Keys]) -> Flow[list[Kind]]:
-    """Return the kinds of keys that the partitions hold, the largest first. A flow."""
+def footprint(partitions: Iterable[Keys], samples: int = SAMPLES) -> Flow[list[Kind]]:
+    """Return the kinds of keys that the partitions hold, the largest first. A flow.
+
+    The server looks at so many `samples` of each key to estimate its bytes, at all of it for 0.
+    """
     counts: dict[str, list[int]] = {}
     for keys in partitions:
         cursor = b"0"
@@ -35,7 +39,7 @@ def footprint(partitions: Iterable[Keys]) -> Flow[list[Kind]]:
             # A walk may come upon a key twice.
             found = [key for key in page if key not in seen]
             seen.update(found)
-            sizes = yield from batch([_memory_usage(key) for key in found])
+            sizes = yield from batch([_memory_usage(key, samples) for key in found])
             for key, used in zip(found, sizes, strict=True):
                 kind = counts.setdefault(kind_of(key.decode(), keys), [0, 0])
                 kind[0] += 1
@@ -46,8 +50,8 @@ def footprint(partitions: Iterable[Keys]) -> Flow[list[Kind]]:
     return sorted(kinds, key=lambda kind: (-kind.bytes, kind.name))
 
 
-def _memory_usage(key: bytes) -> Call[int]:
-    return Call("MEMORY", (), ("USAGE", key), lambda reply: int(reply or 0))
+def _memory_usage(key: bytes, samples: int) -> Call[int]:
+    return Call("MEMORY", (), ("USAGE", key, "SAMPLES", samples), lambda reply: int(reply or 0))
 
 
 def kind_of(key: str, keys: Keys) -> str:
@@ -55,6 +59,8 @@ def kind_of(key: str, keys: Keys) -> str:
 
     Names are escaped and hold no colon, so each is one segment: the second.
     """
+    if key in (keys.payload_digests, keys.payload_missing):
+        return key.removeprefix(keys.prefix)
     first, *rest = key.removeprefix(keys.prefix).split(":")
     if first[:1] == "g" and first[1:].isdigit():
         first, *rest = rest

@@ -74,6 +74,8 @@ def test_kinds_of_keys_hold_no_names_of_users() -> None:
         keys.session(session): "session",
         keys.session_log(session): "session:log",
         keys.payload("0" * 32): "payload",
+        keys.payload_digests: "payload:digests",
+        keys.payload_missing: "payload:missing",
         keys.lease("index"): "lease",
         first.headers(session): "artifacts:headers",
         first.tag(session, "x:y"): "artifacts:tag",
