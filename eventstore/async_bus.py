@@ -207,7 +207,7 @@ class AsyncEventBus(AsyncBusBranches):
     async def health(self) -> Health:
         """Return what is well and what is not: server, store, consumers, payload store."""
         parts = self.store.parts
-        return await self.store.runner.run(check_health(parts.log, parts.payloads))
+        return await self.store.runner.run(check_health(parts.log, parts.payloads, parts.settings))
 
     async def close(self) -> None:
         """Close the connections and leave the embedded store, if it is one."""

@@ -238,7 +238,7 @@ class EventBus(BusBranches):
     def health(self) -> Health:
         """Return what is well and what is not: server, store, consumers, payload store."""
         parts = self.store.parts
-        return self.store.runner.run(check_health(parts.log, parts.payloads))
+        return self.store.runner.run(check_health(parts.log, parts.payloads, parts.settings))
 
     def close(self) -> None:
         """Close the connections and leave the embedded store, if it is one."""

@@ -19,6 +19,7 @@ from eventstore.health_consumers import (
 from eventstore.health_findings import Check, Health, Status, health_of, timed
 from eventstore.health_parked import look_at_parked
 from eventstore.health_payloads import look_at_journal, look_at_payloads
+from eventstore.health_retention import look_at_retention
 from eventstore.health_server import (
     look_at_durability,
     look_at_eviction,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from eventstore.health_consumers import Ready
     from eventstore.log import Log
     from eventstore.payload_store import PayloadStore
+    from eventstore.settings import AppSettings
 
 __all__ = ["GROUPS", "Check", "Health", "Status", "check_health"]
 
@@ -44,6 +46,7 @@ GROUPS: Final = ("index", "timeline", "branch", "evaluation", "payloads", "journ
 def check_health(
     log: Log,
     payloads: PayloadStore,
+    settings: AppSettings,
     groups: Sequence[str] = GROUPS,
     *,
     ready: Ready | None = None,
@@ -55,6 +58,7 @@ def check_health(
     What workers have reported is told too, but for `worker`, which knows better.
     """
     on_store = ready or log.ready
+    own = sorted({*GROUPS, *groups})
     server = yield from timed("redis", lambda: look_at_server(log, may_open=ready is None))
     checks = [server]
     looks = {
@@ -65,6 +69,7 @@ def check_health(
         "groups": lambda: look_at_mirrors(log, groups, on_store),
         "consumers": lambda: look_at_consumers(log, groups, on_store),
         "subscribers": lambda: look_at_subscribers(log, on_store),
+        "retention": lambda: look_at_retention(log, settings, own, on_store),
         "workers": lambda: look_at_workers(log, on_store),
         "parked": lambda: look_at_parked(log, on_store),
     }

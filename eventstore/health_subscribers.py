@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from eventstore import commands
-from eventstore.consuming.lease import PATIENCE_LEASES
-from eventstore.flow import Call, Flow, as_is, batch, call
+from eventstore.consuming.presence import members_of
+from eventstore.flow import Call, Flow, as_is, batch
 from eventstore.health_findings import Finding
 from eventstore.views import checkpoint
 
@@ -77,18 +76,7 @@ def _standings(log: Log, groups: Sequence[str]) -> Flow[list[_Standing] | Findin
                 f"{group}`",
             )
         lags[group] += head - at.position
-    members = yield from _members(log, groups)
+    members = yield from members_of(log.partitions[0], groups, log.settings.lease_seconds)
     return [
         _Standing(group, lags[group], count) for group, count in zip(groups, members, strict=True)
     ]
-
-
-def _members(log: Log, groups: Sequence[str]) -> Flow[list[int]]:
-    """Return how many processes of each group were heard lately."""
-    now: int = yield from call(commands.server_time())
-    oldest = now - int(PATIENCE_LEASES * log.settings.lease_seconds * 1000)
-    first = log.partitions[0]
-    calls: list[Call[Any]] = [
-        Call("ZCOUNT", (first.members(group),), (oldest, "+inf"), int) for group in groups
-    ]
-    return (yield from batch(calls))

@@ -1,16 +1,16 @@
 """Retention: what of the log may leave the server, by rule, and who holds it back.
 
 An event may leave the server once neither rule keeps it, every group has passed it, and the
-journal holds it. The last event always stays. Pure, but for `look`, which is a flow.
+journal holds it. The last event always stays. Pure, but for `look` and `look_behind`: flows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from eventstore import commands
-from eventstore.flow import Call, Flow, batch
+from eventstore.flow import Call, Flow, batch, call
 from eventstore.journal_format import field
 from eventstore.keys import position_of
 from eventstore.parking.reading import checkpoints
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from eventstore.keys import Keys
     from eventstore.settings_models import RetentionSettings
 
+TOLERATED: Final = 1_000
+"""Events of a partition that a group may hold back whatever the rule keeps."""
 _PROBES: Final = 31
 
 
@@ -71,6 +73,14 @@ class Standing:
         """How many events the server holds that the rule does not keep."""
         return max(0, self.due - self.first + 1)
 
+    @property
+    def bound(self) -> int:
+        """How many events a group may hold back: as many as the rule keeps, at least `TOLERATED`.
+
+        One that holds back more has the server hold twice what it was asked to, or more.
+        """
+        return max(TOLERATED, self.head - self.due)
+
     def held_by(self, group: str) -> int:
         """Return how many of those a group has not passed."""
         return max(0, self.due - max(self.groups[group], self.first - 1))
@@ -89,6 +99,28 @@ def look(keys: Keys, rule: Rule, groups: Iterable[str]) -> Flow[Standing]:
     A rebuild in progress reads the journal and holds nothing back. Ages are by the server's
     clock, which is taken to rise from event to event.
     """
+    standing, now = yield from _by_number(keys, rule, groups)
+    return (yield from _by_age(keys, rule, standing, standing.first, now))
+
+
+def look_behind(keys: Keys, rule: Rule, groups: Iterable[str]) -> Flow[Standing]:
+    """Return where a partition stands as far as groups hold events back, for frequent looks.
+
+    As `look` does where one does; where none does, `due` says no more than that, and at most one
+    event was read for it.
+    """
+    standing, now = yield from _by_number(keys, rule, groups)
+    after = max(standing.first, standing.passed + 1)
+    if not rule.keep_ms or after > standing.due:
+        return standing
+    page = yield from call(commands.entries(keys, after, after, 1))
+    if page and not is_older(page[0], now - rule.keep_ms):
+        return replace(standing, due=after - 1)
+    return (yield from _by_age(keys, rule, standing, after, now))
+
+
+def _by_number(keys: Keys, rule: Rule, groups: Iterable[str]) -> Flow[tuple[Standing, int]]:
+    """Return where a partition stands if ages did not count, and the server's time."""
     calls: list[Call[Any]] = [
         checkpoints(keys),
         commands.first_entry(keys),
@@ -104,9 +136,15 @@ def look(keys: Keys, rule: Rule, groups: Iterable[str]) -> Flow[Standing]:
         for name, at in reached.items()
     }
     due = max(first - 1, last - rule.keep_events) if rule.active else first - 1
-    if rule.keep_ms and due >= first:
-        due = yield from _older(keys, first, due, now - rule.keep_ms)
-    return Standing(keys.partition, first, last, due, held)
+    return Standing(keys.partition, first, last, due, held), now
+
+
+def _by_age(keys: Keys, rule: Rule, standing: Standing, first: int, now: int) -> Flow[Standing]:
+    """Return a standing with the ages of the events from a position on taken into account."""
+    if not rule.keep_ms or standing.due < first:
+        return standing
+    due = yield from _older(keys, first, standing.due, now - rule.keep_ms)
+    return replace(standing, due=due)
 
 
 def is_older(entry: Any, than_ms: int) -> bool:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from consumers.groups.competitors import competitors
 from consumers.groups.holding import check_kind, expect_ok, holding, standings
+from eventstore.consuming.presence import competitors_of
 from eventstore.errors import GroupNotFound, GroupRefused
 from eventstore.flow import Call, Flow, as_is, batch, call
 from eventstore.parking.replaying import replay_name
@@ -68,7 +68,8 @@ async def delete_group(
 
 
 async def _check_no_competitor(access: StoreAccess, group: str) -> None:
-    [seated] = await competitors(access, [group])
+    takeover = access.settings.consuming.takeover_seconds
+    [seated] = await access.run(competitors_of(access.partitions[0], [group], takeover))
     if seated:
         raise GroupRefused(
             group,

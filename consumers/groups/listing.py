@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from consumers.groups.competitors import competitors
 from consumers.monitoring.sampling import sample_store
 from consumers.working.groups import known_groups, known_projections
 from eventstore.consuming.lease import owner_of
 from eventstore.consuming.membership import Slot
+from eventstore.consuming.presence import competitors_of
 from eventstore.flow import Call, batch
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ async def list_groups(access: StoreAccess) -> list[GroupPlace]:
     ]
     owners = await _owners(access, slots)
     shared = [group for group in kinds if kinds[group] == "work"]
-    seated = dict(zip(shared, await competitors(access, shared), strict=True))
+    takeover = access.settings.consuming.takeover_seconds
+    competitors = await access.run(competitors_of(access.partitions[0], shared, takeover))
+    seated = dict(zip(shared, competitors, strict=True))
     pending = await _pending(access, [slot for slot in slots if kinds[slot.group] == "work"])
     found = []
     for slot, owner in zip(slots, owners, strict=True):

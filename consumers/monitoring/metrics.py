@@ -184,6 +184,13 @@ def store_families(sample: StoreSample, types: TypeLabels) -> Iterator[Metric]:
         "Events that a group gave up and went on without.",
         sample.parked,
     )
+    if sample.held is not None:
+        yield _gauge(
+            "eventstore_retention_held_events",
+            "Events in the server that the retention rule does not keep, and that a group has not "
+            "passed; left out without a rule.",
+            sample.held,
+        )
     yield from _lag_families(sample)
 
 

@@ -11,7 +11,9 @@ from eventstore.connection import parse_info
 from eventstore.consuming.membership import Slot
 from eventstore.errors import CommandFailed
 from eventstore.flow import Call, as_is, batch, call
+from eventstore.health_retention import held_by_groups, standings_behind
 from eventstore.parking.reading import count_parked
+from eventstore.retention import Rule
 from eventstore.session_list import session_count
 from eventstore.views import START, Checkpoint, parse_checkpoint
 
@@ -47,7 +49,8 @@ class StoreSample:
     `waiting_bytes` those in the buffer now. `stream_bytes` is the server's estimate, None where
     it tells nobody. `parked` counts parked events by group, those without any included.
     `stored_bytes` are payload bytes of events by where they are now; what several events share
-    counts for each. `memory_limit` is None where the server has none.
+    counts for each. `memory_limit` is None where the server has none. `held` are events that
+    trimming would take if each group had passed them, None without a retention rule.
     """
 
     appended: dict[str, int]
@@ -60,6 +63,7 @@ class StoreSample:
     stored_bytes: dict[str, int] = field(default_factory=dict)
     memory_bytes: int | None = None
     memory_limit: int | None = None
+    held: dict[str, int] | None = None
 
 
 async def sample_lags(access: StoreAccess, groups: Iterable[str]) -> dict[Slot, Lag]:
@@ -99,7 +103,15 @@ async def sample_store(access: StoreAccess, groups: Iterable[str]) -> StoreSampl
         stored_bytes={"buffer": waiting, "file": stored, "digest": shared},
         memory_bytes=int(memory["used_memory"]),
         memory_limit=int(memory.get("maxmemory", "0")) or None,
+        held=await _held(access, tuple(groups)),
     )
+
+
+async def _held(access: StoreAccess, groups: Sequence[str]) -> dict[str, int] | None:
+    rule = Rule.of(access.settings.retention)
+    if not rule.active:
+        return None
+    return held_by_groups(await access.run(standings_behind(access.partitions, rule, groups)))
 
 
 async def _parked(access: StoreAccess, groups: Iterable[str]) -> dict[str, int]:

@@ -68,6 +68,7 @@ class HealthWatch:
             check_health(
                 self._access.log,
                 self._access.payloads,
+                self._access.settings,
                 self._groups,
                 ready=self._as_opened,
                 worker=self._worker.name,

@@ -29,6 +29,7 @@ NAMES = [
     "groups",
     "consumers",
     "subscribers",
+    "retention",
     "workers",
     "parked",
     "payloads",

@@ -18,7 +18,7 @@ from support.stores import make_settings
 from support.wait import until
 
 from consumers.working.groups import known_groups
-from eventstore.settings_models import MetricsSettings
+from eventstore.settings_models import MetricsSettings, RetentionSettings
 from eventstore.store import EventStore
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ def test_every_expression_names_what_is_exported(
 ) -> None:
     made = make_settings(private_server("--maxmemory", "200mb"), namespace, lease_seconds=0.5)
     settings = with_payloads(made, tmp_path / "p").model_copy(
-        update={"metrics": MetricsSettings(port=0)}
+        update={
+            "metrics": MetricsSettings(port=0),
+            "retention": RetentionSettings(keep_events=1),
+        }
     )
     with (
         EventStore(settings) as store,

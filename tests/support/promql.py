@@ -6,7 +6,8 @@ import re
 from typing import NamedTuple
 
 FUNCTIONS = {
-    *("absent", "count", "histogram_quantile", "increase", "max", "min", "rate", "sum", "vector"),
+    *("absent", "count", "delta", "histogram_quantile", "increase", "max", "min", "rate"),
+    *("sum", "vector"),
 }
 _WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "bool", "offset"}
 _STRING = re.compile(r'"[^"]*"')
