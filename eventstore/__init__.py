@@ -74,6 +74,7 @@ from eventstore.state_errors import (
     TickRefused,
 )
 from eventstore.store import AsyncEventStore, EventStore
+    BranchInUse,
 from eventstore.subscribing.async_subscription import AsyncSubscriber, AsyncSubscription
 from eventstore.subscribing.delivered import Delivered
 from eventstore.subscribing.subscription import Subscriber, Subscription
@@ -104,6 +105,7 @@ __all__ = [
     "Conflict",
     "Delivered",
     "Diverged",
+    "BranchInUse",
     "EventBus",
     "EventStore",
     "EventStoreError",

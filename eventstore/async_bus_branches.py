@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from eventstore.branch_views import BranchViews
 from eventstore.branching import Branching
 from eventstore.events import MAIN_BRANCH
+from eventstore.prune_rule import make_rule
+from eventstore.pruning import Pruning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from eventstore.commands import Appended
     from eventstore.comparing import BranchDiff
     from eventstore.operations import Operations, Row
+    from eventstore.prune_rule import PruneVerdict
     from eventstore.store import AsyncEventStore
 
 
@@ -24,6 +28,7 @@ class AsyncBusBranches:
         self.store = store
         self._branch_views = BranchViews(operations)
         self._branching = Branching(operations, self._branch_views)
+        self._pruning = Pruning(operations, self._branch_views)
 
     async def history(
         self, session_id: str, branch: str = MAIN_BRANCH, *, limit: int | None = None
@@ -44,9 +49,11 @@ class AsyncBusBranches:
             lambda: self._branch_views.as_of(session_id, branch, seq, time)
         )
 
-    async def branches(self, session_id: str) -> list[dict[str, Any]]:
+    async def branches(self, session_id: str, *, with_pruned: bool = False) -> list[dict[str, Any]]:
         """Return the branches of a session, main first: lineage, head, length, rewinds, scores."""
-        return await self.store.reading(lambda: self._branch_views.branches(session_id))
+        return await self.store.reading(
+            lambda: self._branch_views.branches(session_id, with_pruned=with_pruned)
+        )
 
     async def diff(self, session_id: str, a: str, b: str) -> BranchDiff:
         """Return what differs between branches `a` and `b` behind the steps that both show."""
@@ -94,3 +101,28 @@ class AsyncBusBranches:
         return await self.store.runner.run(
             self._branching.checkout(session_id, branch, agent_id, ref)
         )
+
+    async def prune(
+        self,
+        session_id: str,
+        *branches: str,
+        below: float | None = None,
+        shorter_than: int | None = None,
+        created_before: str | datetime | None = None,
+        keep_best: int | None = None,
+        keep: Iterable[str] = (),
+        agent_id: str | None = None,
+        reason: str | None = None,
+        dry_run: bool = False,
+    ) -> list[PruneVerdict]:
+        """Hide branches from lists, and return a verdict on each that meets the conditions."""
+        rule = make_rule(branches, below, shorter_than, created_before, keep_best, keep)
+        return await self.store.runner.run(
+            self._pruning.prune(session_id, rule, agent_id, reason, dry_run)
+        )
+
+    async def unprune(
+        self, session_id: str, branch: str, *, agent_id: str | None = None
+    ) -> Appended | None:
+        """List a pruned branch again; return where the event lies, None if it was not pruned."""
+        return await self.store.runner.run(self._pruning.unprune(session_id, branch, agent_id))

@@ -19,6 +19,7 @@ from eventstore.flow import Call, Flow, as_is, call
 from eventstore.lineage import UNFORKED, History, Lineage, history
 from eventstore.moments import position_of
 from eventstore.names import check_name
+from eventstore.prune_rule import hidden_branches
 from eventstore.searching import Found, Header, check_limit, found_in, full_headers
 
 if TYPE_CHECKING:
@@ -48,8 +49,11 @@ class BranchViews:
         self._log = operations.log
         self._views = operations.views
 
-    def branches(self, session_id: str) -> Flow[list[BranchRow]]:
-        """Return the branches of a session, main first, then by age, each with its `scores`."""
+    def branches(self, session_id: str, *, with_pruned: bool = False) -> Flow[list[BranchRow]]:
+        """Return the branches of a session, main first, then by age, each with its `scores`.
+
+        Pruned ones are left out by default, unless one that is listed comes from them.
+        """
         keys = self._log.keys_of(check_name("session_id", session_id))
         (found,) = yield from self._views.query(
             "branch",
@@ -61,8 +65,11 @@ class BranchViews:
             yield from self._check_session(keys, session_id)
         scores = yield from self.scores(session_id)
         rows: list[BranchRow] = [_decode(value) for value in found[1::2]]
+        hidden = set() if with_pruned else hidden_branches(rows)
+        rows = [row for row in rows if row["branch_id"] not in hidden]
         for row in rows:
             row["scores"] = scores.get(row["branch_id"], dict(_UNSCORED))
+            row.setdefault("pruned", None)
         return sorted(rows, key=lambda row: (row["branch_id"] != MAIN_BRANCH, row["position"]))
 
     def scores(self, session_id: str) -> Flow[dict[str, dict[str, Any]]]:
@@ -87,7 +94,7 @@ class BranchViews:
 
         `limit` keeps the last so many. The header of each row has its `depth`, from 0.
         """
-        check_name("branch", branch)
+        branch = check_name("branch", branch)
         if limit is not None:
             check_limit(limit)
         keys = self._log.keys_of(check_name("session_id", session_id))
@@ -154,7 +161,7 @@ class BranchViews:
         self, session_id: str, branch: str, seq: int | None, time: str | datetime | None
     ) -> Flow[list[Row]]:
         """Return what a branch showed at a moment: right after an event, or at a time."""
-        check_name("branch", branch)
+        branch = check_name("branch", branch)
         keys = self._log.keys_of(check_name("session_id", session_id))
         position = yield from position_of(self._log, session_id, seq, time)
 
@@ -170,8 +177,7 @@ class BranchViews:
 
     def diff(self, session_id: str, a: str, b: str) -> Flow[BranchDiff]:
         """Return what differs between two branches; payloads of common steps are not read."""
-        check_name("a", a)
-        check_name("b", b)
+        a, b = check_name("a", a), check_name("b", b)
         keys = self._log.keys_of(check_name("session_id", session_id))
 
         def find() -> Flow[tuple[int, list[Header], list[Header], dict[str, Any]]]:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from eventstore.branch_views import BranchViews
 from eventstore.branching import Branching
 from eventstore.events import MAIN_BRANCH
+from eventstore.prune_rule import make_rule
+from eventstore.pruning import Pruning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from eventstore.commands import Appended
     from eventstore.comparing import BranchDiff
     from eventstore.operations import Operations, Row
+    from eventstore.prune_rule import PruneVerdict
     from eventstore.store import EventStore
 
 
@@ -24,6 +28,7 @@ class BusBranches:
         self.store = store
         self._branch_views = BranchViews(operations)
         self._branching = Branching(operations, self._branch_views)
+        self._pruning = Pruning(operations, self._branch_views)
 
     def history(
         self, session_id: str, branch: str = MAIN_BRANCH, *, limit: int | None = None
@@ -51,13 +56,16 @@ class BusBranches:
         """
         return self.store.reading(lambda: self._branch_views.as_of(session_id, branch, seq, time))
 
-    def branches(self, session_id: str) -> list[dict[str, Any]]:
+    def branches(self, session_id: str, *, with_pruned: bool = False) -> list[dict[str, Any]]:
         """Return the branches of a session, main first: lineage, head, length, rewinds, scores.
 
         `scores` has count, sum and mean of the scores that count for the branch; a sum and mean
-        of None is unscored, which is not zero.
+        of None is unscored, which is not zero. Pruned branches are left out by default; `pruned`
+        says by which event and by whom.
         """
-        return self.store.reading(lambda: self._branch_views.branches(session_id))
+        return self.store.reading(
+            lambda: self._branch_views.branches(session_id, with_pruned=with_pruned)
+        )
 
     def diff(self, session_id: str, a: str, b: str) -> BranchDiff:
         """Return what differs between branches `a` and `b` behind the steps that both show.
@@ -123,3 +131,42 @@ class BusBranches:
         `SessionNotFound`.
         """
         return self.store.runner.run(self._branching.checkout(session_id, branch, agent_id, ref))
+
+    def prune(
+        self,
+        session_id: str,
+        *branches: str,
+        below: float | None = None,
+        shorter_than: int | None = None,
+        created_before: str | datetime | None = None,
+        keep_best: int | None = None,
+        keep: Iterable[str] = (),
+        agent_id: str | None = None,
+        reason: str | None = None,
+        dry_run: bool = False,
+    ) -> list[PruneVerdict]:
+        """Hide branches from lists, and return a verdict on each that meets the conditions.
+
+        Every condition that is given must hold, and one must be: a name, a mean score below
+        `below`, fewer visible steps than `shorter_than`, a first event before `created_before`, a
+        score that is not among the `keep_best` best. A branch without a score is neither below
+        one nor compared. "main", what an agent has checked out, what a branch comes from that
+        stays, and the names in `keep` stay. Nothing is deleted: all reads of a pruned branch go
+        on, and whatever is done on it lists it again. `dry_run` only says what would be.
+
+        Raises `InvalidInput`, `SessionNotFound`, and for branches that were named
+        `BranchNotFound` or `BranchInUse`; then nothing was pruned.
+        """
+        rule = make_rule(branches, below, shorter_than, created_before, keep_best, keep)
+        return self.store.runner.run(
+            self._pruning.prune(session_id, rule, agent_id, reason, dry_run)
+        )
+
+    def unprune(
+        self, session_id: str, branch: str, *, agent_id: str | None = None
+    ) -> Appended | None:
+        """List a pruned branch again; return where the event lies, None if it was not pruned.
+
+        Raises `BranchNotFound` or `SessionNotFound`.
+        """
+        return self.store.runner.run(self._pruning.unprune(session_id, branch, agent_id))

@@ -25,6 +25,7 @@ EventStoreError
 │   ├── OverrideLocked               an agent's override takes no patch until it is unlocked
 │   ├── NotInHistory                 a step that the branch does not show
 │   ├── SessionEnded                 the session is closed
+│   ├── BranchInUse                  a branch that cannot be pruned
 │   ├── StackMoved                   the agent's stack is no longer what a unit of work saw
 │   ├── NotOnStack                   nothing is there: below the first row, or above the last
 │   ├── TickRefused                  the barrier does not allow it now
@@ -119,6 +120,7 @@ from eventstore.state_errors import (
     AlreadyActed,
     NotOnStack,
     SessionEnded,
+    BranchInUse,
     StackMoved,
     TickRefused,
 )
@@ -131,6 +133,7 @@ __all__ = [
     "BranchExists",
     "BranchNotFound",
     "ChainBroken",
+    "BranchInUse",
     "CommandFailed",
     "Conflict",
     "Damaged",

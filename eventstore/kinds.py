@@ -14,7 +14,9 @@ from eventstore.events import (
     BranchCheckedOut,
     BranchForked,
     BranchPopped,
+    BranchPruned,
     BranchRewound,
+    BranchUnpruned,
     EvaluationCompleted,
     EvaluationFailed,
     EvaluationRequested,
@@ -54,6 +56,8 @@ KINDS: dict[str, type[Event]] = {
         BranchRewound,
         BranchPopped,
         BranchCheckedOut,
+        BranchPruned,
+        BranchUnpruned,
     )
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from eventstore.events import Fields
     from eventstore.keys import Keys
+
+WHOLE_SESSION: Final = "seq"
+"""What an append expects in a lane's place if nothing may have come to the session."""
 
 
 class LaneHead(NamedTuple):
@@ -48,6 +51,10 @@ class Heads:
         """Return what an append expects of lanes that a decision read."""
         return {lane: self.lanes[lane].next for lane in lanes}
 
+    def expect_session(self) -> dict[str, int]:
+        """Return what an append expects of a decision that read all of the session."""
+        return {WHOLE_SESSION: self.seq or 0}
+
 
 def lane_heads(keys: Keys, session_id: str, lanes: Iterable[str]) -> Call[Heads]:
     """Return the ends of lanes of a session."""
@@ -60,6 +67,19 @@ def lane_heads(keys: Keys, session_id: str, lanes: Iterable[str]) -> Call[Heads]
         return Heads(None if seq is None else int(seq), heads)
 
     return Call("HMGET", (keys.session(session_id),), ("seq", *fields), parse)
+
+
+def all_lane_heads(keys: Keys, session_id: str) -> Call[Heads]:
+    """Return the ends of all lanes of a session; as large as the session has lanes."""
+
+    def parse(reply: list[bytes]) -> Heads:
+        fields = {reply[i].decode(): reply[i + 1] for i in range(0, len(reply), 2)}
+        names = [name.removeprefix("next:") for name in fields if name.startswith("next:")]
+        seq = fields.get("seq")
+        heads = {lane: _head(fields[f"next:{lane}"], fields.get(f"head:{lane}")) for lane in names}
+        return Heads(None if seq is None else int(seq), heads)
+
+    return Call("HGETALL", (keys.session(session_id),), (), parse)
 
 
 def _head(following: bytes | None, head: bytes | None) -> LaneHead:

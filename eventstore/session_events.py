@@ -178,6 +178,20 @@ class BranchCheckedOut(Event, frozen=True, kw_only=True, tag="branch.checked_out
         return {"branch": self.branch_id}
 
 
+class BranchPruned(Event, frozen=True, kw_only=True, tag="branch.pruned"):
+    """`branch_id` is listed no more, until something is done on it again; nothing is deleted."""
+
+    LANE: ClassVar[str] = "pruning"
+
+    reason: str | None = None
+
+
+class BranchUnpruned(Event, frozen=True, kw_only=True, tag="branch.unpruned"):
+    """`branch_id` is listed again."""
+
+    LANE: ClassVar[str] = "pruning"
+
+
 def _agents_state(agents: tuple[str, ...], finished: tuple[str, ...]) -> Fields:
     state: Fields = {"agents": agents}
     if finished:

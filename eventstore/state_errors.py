@@ -1,4 +1,4 @@
-"""Errors of sessions, stacks and ticks."""
+"""Errors of sessions, branches, stacks and ticks."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ class SessionEnded(Refused):
             f"session {session_id!r} is closed; `eventstore session open` opens it again"
         )
         self.session_id = session_id
+
+
+class BranchInUse(Refused):
+    """A branch cannot be pruned: it is checked out, or another one comes from it."""
+
+    def __init__(self, session_id: str, branch_id: str, problem: str) -> None:
+        super().__init__(
+            f"session {session_id!r}: branch {branch_id!r} cannot be pruned: {problem}; "
+            "nothing was pruned"
+        )
+        self.session_id = session_id
+        self.branch_id = branch_id
 
 
 class StackMoved(Refused):

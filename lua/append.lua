@@ -13,7 +13,8 @@ ARGV  1 epoch     the epoch that the caller's connection was verified for
       2 name      the session, as it is
       3 limit     payload bytes that may wait in this partition
       4 searched  position up to which the caller looked for the refs in the journal
-      5 expects   count, then as many pairs: lane, next index that the decision read
+      5 expects   count, then as many pairs: lane, next index that the decision read; the name
+                  seq stands for the session itself
       6 starts    count, then as many pairs: new lane, its first index
       7 events    to the end, 14 values each: ref (16 bytes), ref (hex), digest (8 bytes),
                   digest (hex), kind, version, agent, branch, type, lane, event time, header,
@@ -135,9 +136,16 @@ local function head_of(lane)
   end
   return next_index[lane]
 end
+local function actual_of(expected)
+  if expected == 'seq' then
+    return tonumber(redis.call('HGET', session, 'seq') or '0')
+  end
+  return head_of(expected)
+end
 for _, pair in ipairs(expects) do
-  if head_of(pair[1]) ~= pair[2] then
-    return { 'conflict', pair[1], decimal(pair[2]), decimal(head_of(pair[1])) }
+  local actual = actual_of(pair[1])
+  if actual ~= pair[2] then
+    return { 'conflict', pair[1], decimal(pair[2]), decimal(actual) }
   end
 end
 for _, pair in ipairs(starts) do

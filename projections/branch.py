@@ -10,7 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from eventstore.event import STACK_TYPES
-from eventstore.events import ArtifactPublished, BranchForked, BranchPopped, BranchRewound
+from eventstore.events import (
+    ArtifactPublished,
+    BranchCheckedOut,
+    BranchForked,
+    BranchPopped,
+    BranchPruned,
+    BranchRewound,
+    BranchUnpruned,
+)
 from eventstore.lineage import Lineage, history
 from projections.rows import Row, Rows, Wanted
 from projections.timeline import member_of
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from projections.base import Read, State, Write
 
 _Decision: TypeAlias = BranchForked | BranchRewound | BranchPopped
+_Mark: TypeAlias = BranchPruned | BranchUnpruned | BranchCheckedOut
 
 
 class Branch:
@@ -35,7 +44,8 @@ class Branch:
     A row has branch_id; segments and own, the lineage; next, the step that the branch appends
     next; head, the last visible step, null while there is none; length, how many steps are
     visible; parent, at and forked_by (ref), null unless it was forked; rewinds and pops, how
-    many; created (event time) and position of its first event.
+    many; created (event time) and position of its first event. A row has pruned (ref, by, ts
+    and a reason if one was given) from its pruning on until anything is done on the branch.
     """
 
     name = "branch"
@@ -46,7 +56,7 @@ class Branch:
         wanted = Wanted()
         for recorded in events:
             event = recorded.event
-            if isinstance(event, ArtifactPublished | _Decision):
+            if isinstance(event, ArtifactPublished | _Decision | _Mark):
                 wanted.add(keys.branches(event.session_id), event.branch_id)
         return wanted.reads()
 
@@ -57,10 +67,14 @@ class Branch:
         writes, rows = Writes(), Rows(state)
         for recorded in events:
             event = recorded.event
+            if isinstance(event, _Mark):
+                _mark(rows, keys.branches(event.session_id), event)
+                continue
             if not isinstance(event, ArtifactPublished | _Decision):
                 continue
             key = keys.branches(event.session_id)
             row = rows.get(key, event.branch_id) or _new_row(recorded)
+            row.pop("pruned", None)
             rows.put(key, event.branch_id, row)
             if isinstance(event, ArtifactPublished):
                 _publish(row, recorded.index)
@@ -100,6 +114,19 @@ def _publish(row: Row, step_idx: int) -> None:
     row["next"] = step_idx + 1
     row["head"] = step_idx
     row["length"] += 1
+
+
+def _mark(rows: Rows, key: str, event: _Mark) -> None:
+    row = rows.get(key, event.branch_id)
+    if row is None:
+        return
+    if isinstance(event, BranchPruned):
+        row["pruned"] = {"ref": event.ref, "by": event.agent_id, "ts": event.ts}
+        if event.reason is not None:
+            row["pruned"]["reason"] = event.reason
+    elif row.pop("pruned", None) is None:
+        return
+    rows.put(key, event.branch_id, row)
 
 
 def _change_lineage(row: Row, event: _Decision) -> None:

@@ -1,4 +1,7 @@
-"""`eventstore branch`: list the branches of a session, show one, fork, rewind, check out."""
+"""`eventstore branch`: list the branches of a session, show one, fork, rewind, check out.
+
+Comparing and pruning have modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,23 @@ from rich.tree import Tree
 from consumers.cli import output
 from consumers.cli.artifact import history_table, row_document
 from consumers.cli.branch_diff import diff_branches
+from consumers.cli.branch_prune import AgentOption, prune_branches, unprune_branch
 from consumers.cli.context import JsonOption, SessionArgument, StaleOption, cli_of
 from consumers.cli.moments import parse_moment
 from eventstore.events import MAIN_BRANCH
+from eventstore.prune_rule import hidden_branches
 
 if TYPE_CHECKING:
     from eventstore.commands import Appended
 
 app = typer.Typer(
-    help="Branches of a session: list, read, compare, fork, rewind, check out.",
+    help="Branches of a session: list, read, compare, fork, rewind, check out, prune.",
     no_args_is_help=True,
 )
 app.command("diff")(diff_branches)
+app.command("prune")(prune_branches)
+app.command("unprune")(unprune_branch)
 
-AgentOption = Annotated[str | None, typer.Option("--agent", help="Who does it.")]
 RefOption = Annotated[
     str | None,
     typer.Option("--ref", help="Ref of the event: made again with it, the call adds nothing."),
@@ -42,15 +48,20 @@ AsOfOption = Annotated[
 def list_branches(
     ctx: typer.Context,
     session: SessionArgument,
+    with_pruned: Annotated[bool, typer.Option("--all", help="Pruned ones too.")] = False,
     stale: StaleOption = False,
     json: JsonOption = False,
 ) -> None:
-    """List the branches of a session, as a tree of forks."""
-    rows = cli_of(ctx).reader(stale=stale).branches(session)
+    """List the branches of a session, as a tree of forks; pruned ones only with --all."""
+    every = cli_of(ctx).reader(stale=stale).branches(session, with_pruned=True)
+    hidden = set() if with_pruned else hidden_branches(every)
+    rows = [row for row in every if row["branch_id"] not in hidden]
     if json:
         output.document(rows)
     else:
         output.show(branch_tree(session, rows))
+    if hidden:
+        output.note(f"{len(hidden)} pruned; --all shows them")
 
 
 @app.command("history")
@@ -165,10 +176,14 @@ def branch_tree(session: str, rows: list[dict[str, Any]]) -> Tree:
             facts += f", rewound {row['rewinds']} times"
         if row["scores"]["count"]:
             facts += f", mean score {output.shown(row['scores']['mean'])}"
+        if row["pruned"]:
+            facts += f", pruned {row['pruned']['ts']} by {row['pruned']['by']}"
         node = nodes.get(row["parent"], tree)
         nodes[row["branch_id"]] = node.add(_label(row["branch_id"], facts, "cyan"))
     return tree
 
 
 def _label(name: str, facts: str, style: str) -> Text:
-    return Text.assemble((output.printable(name), style), f"  {facts}" if facts else "")
+    return Text.assemble(
+        (output.printable(name), style), f"  {output.printable(facts)}" if facts else ""
+    )

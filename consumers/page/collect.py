@@ -10,6 +10,7 @@ import msgspec
 from eventstore.errors import SessionNotFound
 from eventstore.header_view import header_of
 from eventstore.loading import load_payloads, payload_of
+from eventstore.prune_rule import hidden_branches
 from eventstore.tracing import Interaction, trace
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ class Entry(NamedTuple):
 
 
 class Session(NamedTuple):
-    """A session as a page shows it; entries in the order of the log."""
+    """A session as a page shows it; entries in the order of the log, `pruned` branches counted."""
 
     session_id: str
     entries: list[Entry]
     branches: list[dict[str, Any]]
+    pruned: int = 0
 
 
 def collect(bus: EventBus, session_id: str) -> Session:
@@ -48,7 +50,10 @@ def collect(bus: EventBus, session_id: str) -> Session:
         Entry(header_of(each), payload, placed[each.event.ref])
         for each, payload in zip(events, payloads, strict=True)
     ]
-    return Session(session_id, entries, _branches(bus, session_id))
+    branches = _branches(bus, session_id)
+    hidden = hidden_branches(branches)
+    listed = [row for row in branches if row["branch_id"] not in hidden]
+    return Session(session_id, entries, listed, len(hidden))
 
 
 def _payloads(bus: EventBus, session_id: str, events: Sequence[Recorded]) -> list[Any]:
@@ -64,7 +69,7 @@ def _payloads(bus: EventBus, session_id: str, events: Sequence[Recorded]) -> lis
 def _branches(bus: EventBus, session_id: str) -> list[dict[str, Any]]:
     """Return the branches of a session that has events; none before the first artifact."""
     try:
-        return bus.branches(session_id)
+        return bus.branches(session_id, with_pruned=True)
     except SessionNotFound:
         return []
 

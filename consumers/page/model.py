@@ -62,6 +62,7 @@ class Model(NamedTuple):
     agents: list[str]
     types: list[str]
     branches: list[dict[str, Any]]
+    pruned: int
     tree: Tree
     lanes: Lanes
     rows: list[Row]
@@ -79,6 +80,7 @@ def model_of(session: Session) -> Model:
         agents=list(dict.fromkeys(header["agent_id"] for header in headers)),
         types=list(dict.fromkeys(header["type"] for header in headers)),
         branches=session.branches,
+        pruned=session.pruned,
         tree=draw_tree(session.branches),
         lanes=draw_lanes(entries),
         rows=[_row(entry) for entry in entries],

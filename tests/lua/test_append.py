@@ -118,6 +118,7 @@ def test_a_batch_of_known_and_new_events_is_told_apart(lua: LuaRun) -> None:
         ({MAIN: 0}, [MAIN, "0", "2"]),
         ({MAIN: 2, "agents": 1}, ["agents", "1", "0"]),
         ({"lineage:main": 3}, ["lineage:main", "3", "0"]),
+        ({MAIN: 2, "seq": 1}, ["seq", "1", "2"]),
     ],
 )
 def test_a_lane_that_moved_is_a_conflict(
@@ -134,6 +135,9 @@ def test_lanes_that_stand_as_expected_let_the_append_pass(lua: LuaRun) -> None:
     create(lua)
     append(lua, Event(1), Event(2))
     assert append(lua, Event(3, lane="tick"), expect={MAIN: 2, "tick": 0})[0] == "ok"
+    assert append(lua, Event(4, lane="tick"), expect={"seq": 3})[0] == "ok"
+    assert append(lua, Event(5), session="new", expect={"seq": 0})[0] == "ok"
+    assert "next:seq" not in lua.hash(lua.keys.session("s"))
 
 
 def test_a_lane_starts_where_it_is_told_and_only_once(lua: LuaRun) -> None:

@@ -17,9 +17,12 @@ from eventstore.events import (
     AgentRegistered,
     ArtifactAmended,
     ArtifactPublished,
+    BranchCheckedOut,
     BranchForked,
     BranchPopped,
+    BranchPruned,
     BranchRewound,
+    BranchUnpruned,
     EvaluationCompleted,
     EvaluationFailed,
     EvaluationRequested,
@@ -115,6 +118,11 @@ class Session:
                 own=lineage.own,
             )
 
+    def prune(self, draw: st.DataObject) -> None:
+        kind = draw.draw(st.sampled_from([BranchPruned, BranchUnpruned, BranchCheckedOut]))
+        branch = draw.draw(st.sampled_from(sorted(self.lineages)))
+        self.log.add(kind, session_id=self.name, branch_id=branch)
+
     def request(self, draw: st.DataObject) -> None:
         branch = draw.draw(st.sampled_from(sorted(self.lineages)))
         asked = self.log.add(
@@ -184,6 +192,7 @@ def record(data: st.DataObject, most: int) -> Recording:
             session.fork,
             session.rewind,
             session.pop,
+            session.prune,
             session.request,
             session.settle,
             session.amend,

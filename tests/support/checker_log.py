@@ -39,6 +39,8 @@ _LANES = {
     "session.ticked": "tick",
     "tick.stalled": "tick",
     "tick.acked": "ack",
+    "branch.pruned": "pruning",
+    "branch.unpruned": "pruning",
 }
 # Lanes of one branch, agent or artifact: their family, and the field that names the owner.
 _NAMED_LANES = {

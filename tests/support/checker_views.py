@@ -30,6 +30,7 @@ _AMENDED = (
 )  # fmt: skip
 _STACK = ("state", "tool_call", "tool_result")
 _LINEAGE = ("branch.forked", "branch.rewound", "branch.popped")
+_BACK = ("artifact.published", *_LINEAGE, "branch.checked_out", "branch.unpruned")
 
 
 def index(entries: list[Entry]) -> Image:
@@ -132,6 +133,16 @@ def branch(entries: list[Entry], problems: list[str]) -> Image:
     image: Image = {}
     shown: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for entry in entries:
+        known = image.get(key_of(entry.session, "branches"), {})
+        if entry.kind == "branch.pruned":
+            known[entry.branch]["pruned"] = {
+                "ref": entry.ref,
+                "by": entry.agent,
+                "ts": entry.ts,
+                **({"reason": entry.header["reason"]} if "reason" in entry.header else {}),
+            }
+        elif entry.kind in _BACK:
+            known.get(entry.branch, {}).pop("pruned", None)
         if entry.kind not in ("artifact.published", *_LINEAGE):
             continue
         steps = shown.setdefault((entry.session, entry.branch), [])

@@ -22,7 +22,7 @@ MET: Final = frozenset(
         *(f"C{n}" for n in range(1, 11)),
         *(f"R{n}" for n in range(1, 5)),
         *(f"A{n}" for n in range(1, 23)),
-        *("S1", "S2", "S3", "S4", "S5", "S7", "S8", "S9", "S10", "S11", "S12"),
+        *("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12"),
         *(f"U{n}" for n in range(1, 7)),
         *(f"B{n}" for n in range(1, 5)),
     }

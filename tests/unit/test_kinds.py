@@ -22,8 +22,9 @@ SPEC = {
     *("session.opened", "session.closed", "session.ticked", "tick.acked", "agent.registered"),
     *("override.written", "branch.forked", "branch.rewound", "branch.checked_out"),
     # Beyond the specification: a stack's pop hides one step, not all above it; agents leave and
-    # finish; a tick that is given up names who stalled.
+    # finish; a tick that is given up names who stalled; branches are taken out of lists and back.
     *("branch.popped", "agent.unregistered", "agent.finished", "tick.stalled"),
+    *("branch.pruned", "branch.unpruned"),
 }
 
 

@@ -12,7 +12,9 @@ from eventstore.events import (
     BranchCheckedOut,
     BranchForked,
     BranchPopped,
+    BranchPruned,
     BranchRewound,
+    BranchUnpruned,
     OverrideWritten,
     SessionTicked,
     TickAcked,
@@ -147,6 +149,33 @@ def test_a_pop_hides_one_step_and_leaves_those_above_it() -> None:
     assert row["segments"] == [["main", 0, 0], ["main", 2, 2]]
 
 
+def test_a_pruned_branch_is_marked_until_something_is_done_on_it() -> None:
+    log = Recording()
+    for _ in range(3):
+        log.artifact()
+    forked(log, "b", at=1)
+    before = branches(log)
+    pruned = log.add(BranchPruned, branch_id="b", reason="dull")
+    assert branches(log)["b"]["pruned"] == {
+        "ref": pruned.event.ref,
+        "by": "a",
+        "ts": pruned.event.ts,
+        "reason": "dull",
+    }
+    assert branches(log)["main"] == before["main"]
+    log.add(BranchUnpruned, branch_id="b")
+    assert branches(log) == before
+    log.add(BranchPruned, branch_id="b")
+    log.add(BranchCheckedOut, branch_id="b")
+    assert branches(log) == before
+    log.add(BranchPruned, branch_id="b")
+    log.artifact(branch_id="b")
+    assert "pruned" not in branches(log)["b"]
+    log.add(BranchPruned, branch_id="b")
+    rewound(log, to=1, lineage=fork(UNFORKED, "main", 3, 1), branch="b")
+    assert "pruned" not in branches(log)["b"]
+
+
 def test_what_changed_a_branch_is_listed_by_position() -> None:
     log = Recording()
     for _ in range(3):
@@ -184,6 +213,8 @@ def test_what_does_not_concern_branches_changes_nothing() -> None:
     log.artifact()
     before = fold(Branch(), log).keys
     log.add(BranchCheckedOut, branch_id="main")
+    log.add(BranchCheckedOut, branch_id="nobranch")
+    log.add(BranchPruned, branch_id="nobranch")
     log.add(ArtifactAmended, target="1" * 32, mime="text/plain", branch_id="main")
     log.add(TickAcked, tick=1)
     log.add(OverrideWritten, patch={}, effective={})
