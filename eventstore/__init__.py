@@ -68,13 +68,13 @@ from eventstore.settings import AppSettings, agents, reset_settings, settings
 from eventstore.state_errors import (
     AgentNotRegistered,
     AlreadyActed,
+    BranchInUse,
     NotOnStack,
     SessionEnded,
     StackMoved,
     TickRefused,
 )
 from eventstore.store import AsyncEventStore, EventStore
-    BranchInUse,
 from eventstore.subscribing.async_subscription import AsyncSubscriber, AsyncSubscription
 from eventstore.subscribing.delivered import Delivered
 from eventstore.subscribing.subscription import Subscriber, Subscription
@@ -99,13 +99,13 @@ __all__ = [
     "AsyncWorkItem",
     "BaseStorageDriver",
     "BranchExists",
+    "BranchInUse",
     "BranchNotFound",
     "Competing",
     "CompetingHandler",
     "Conflict",
     "Delivered",
     "Diverged",
-    "BranchInUse",
     "EventBus",
     "EventStore",
     "EventStoreError",

@@ -118,9 +118,9 @@ from eventstore.errors_base import (
 from eventstore.state_errors import (
     AgentNotRegistered,
     AlreadyActed,
+    BranchInUse,
     NotOnStack,
     SessionEnded,
-    BranchInUse,
     StackMoved,
     TickRefused,
 )
@@ -131,9 +131,9 @@ __all__ = [
     "AlreadyActed",
     "ArtifactNotFound",
     "BranchExists",
+    "BranchInUse",
     "BranchNotFound",
     "ChainBroken",
-    "BranchInUse",
     "CommandFailed",
     "Conflict",
     "Damaged",
