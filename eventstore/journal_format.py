@@ -8,14 +8,15 @@ entry stand for each other exactly, also for kinds and versions that this code d
 from __future__ import annotations
 
 import gzip
+import io
 import re
-import zlib
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
 from eventstore.errors import JournalDamaged, UndecodableEvent
+from eventstore.gunzip import gunzip
 from eventstore.keys import entry_id, position_of
 
 if TYPE_CHECKING:
@@ -24,12 +25,35 @@ if TYPE_CHECKING:
     Entry: TypeAlias = tuple[bytes, Sequence[bytes]]
 
 JOURNAL_ROOT: Final = "journal"
+MAX_LINE_BYTES: Final = 256 * 1024
+"""A line is shorter: a header has 64 KiB at most, names 1 KiB each."""
+MAX_SEGMENT_BYTES: Final = 128 * 1024 * 1024
+"""What a segment's file expands to at most: its writers put no more than 500 lines in one."""
 FIELDS: Final = (
     *("kind", "v", "ref", "session", "agent", "branch", "type", "lane", "idx", "seq", "ts"),
     *("at", "header", "digest", "chain"),
 )
 _NAMES: Final = tuple(name.encode() for name in FIELDS)
 _SEGMENT: Final = re.compile(r"(\d{20})-(\d{20})-([0-9a-f]{16})\.ndjson\.gz")
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    position: int
+    kind: str
+    v: str
+    ref: str
+    session: str
+    agent: str
+    branch: str
+    type: str
+    lane: str
+    idx: str
+    seq: str
+    ts: str
+    at: str
+    header: bytes
+    digest: str
+    chain: str
 
 
 class Segment(msgspec.Struct, frozen=True, order=True):
@@ -76,15 +100,20 @@ def decode_segment(segment: Segment, data: bytes, where: str) -> list[Entry]:
     """Return the entries of a segment's file.
 
     Raises `JournalDamaged`, which names `where`, if the file is not whole or holds other
-    positions, or another chain at its end, than its name says.
+    positions, or another chain at its end, than its name says. No more of it is inflated than
+    that many lines may take.
     """
+    count = segment.last - segment.first + 1
+    most = min(count * MAX_LINE_BYTES, MAX_SEGMENT_BYTES)
     try:
-        lines = gzip.decompress(data).splitlines()
-        entries = [decode_line(line) for line in lines]
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise JournalDamaged(where, f"cannot be read ({error!r})") from error
+        # One line after the other: a file of nothing but ends of lines is found by its first.
+        entries = [decode_line(line) for line in io.BytesIO(gunzip(data, most))]
+    except ValueError as error:
+        raise JournalDamaged(where, f"cannot be read ({error})") from error
     positions = [position_of(entry[0]) for entry in entries]
-    if positions != list(range(segment.first, segment.last + 1)):
+    # Counted first: a name may promise more positions than there is memory for.
+    whole = 0 < count == len(positions)
+    if not whole or positions != list(range(segment.first, segment.last + 1)):
         raise JournalDamaged(where, "does not hold the positions that its name says")
     if field(entries[-1], "chain") != segment.chain:
         raise JournalDamaged(where, "does not end in the chain that its name says")
@@ -92,7 +121,10 @@ def decode_segment(segment: Segment, data: bytes, where: str) -> list[Entry]:
 
 
 def encode_line(entry: Entry) -> bytes:
-    """Return an entry as a line, with its newline. Raises `UndecodableEvent` for other fields."""
+    """Return an entry as a line, with its newline.
+
+    Raises `UndecodableEvent` for other fields than the store writes, and longer ones.
+    """
     values = entry[1]
     if tuple(values[::2]) != _NAMES:
         raise UndecodableEvent(
@@ -102,14 +134,19 @@ def encode_line(entry: Entry) -> bytes:
         name: b64encode(value).decode() if name == "header" else value.decode()
         for name, value in zip(FIELDS, values[1::2], strict=True)
     }
-    return msgspec.json.encode({"position": position_of(entry[0]), **texts}) + b"\n"
+    line = msgspec.json.encode({"position": position_of(entry[0]), **texts}) + b"\n"
+    if len(line) > MAX_LINE_BYTES:
+        raise UndecodableEvent(
+            f"position {position_of(entry[0])}: the entry is longer than the store writes"
+        )
+    return line
 
 
 def decode_line(line: bytes) -> Entry:
-    """Return the entry that `encode_line` wrote; raises `ValueError` or `KeyError` for no line."""
-    said = msgspec.json.decode(line, type=dict[str, int | str])
+    """Return the entry that `encode_line` wrote; raises `ValueError` for any other line."""
+    said = msgspec.json.decode(line, type=_Line)
     values: list[bytes] = []
     for name, key in zip(FIELDS, _NAMES, strict=True):
-        text = str(said[name])
-        values += (key, b64decode(text, validate=True) if name == "header" else text.encode())
-    return entry_id(int(said["position"])).encode(), values
+        value: str | bytes = getattr(said, name)
+        values += (key, value if isinstance(value, bytes) else value.encode())
+    return entry_id(said.position).encode(), values

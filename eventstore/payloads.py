@@ -10,12 +10,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import zlib
 from typing import Any, Final, Literal
 
 import msgspec
 
 from eventstore.errors import InvalidEvent, PayloadDamaged
+from eventstore.gunzip import gunzip
 from eventstore.json_values import canonical_json, check_json, lone_surrogate
 
 Form = Literal["json", "text", "bin"]
@@ -106,23 +106,20 @@ def payload_value(info: PayloadInfo, raw: bytes) -> Any:
 
 
 def raw_payload(info: PayloadInfo, data: bytes, where: str) -> bytes:
-    """Return a payload's raw bytes, checked; never more than the log says there are."""
-    raw = _gunzip(data, info.size, where) if info.gzip else data
+    """Return a payload's raw bytes, checked; never more than the log says there are.
+
+    Raises `PayloadDamaged`, which names `where`.
+    """
+    try:
+        raw = gunzip(data, info.size) if info.gzip else data
+    except ValueError as error:
+        raise PayloadDamaged(f"{where}: {error}; restore the file from a backup") from None
     if len(raw) != info.size or hashlib.sha256(raw).hexdigest() != info.sha256:
         raise PayloadDamaged(
             f"{where}: {len(raw)} bytes do not match the {info.size} bytes with sha256 "
             f"{info.sha256[:12]}… that the log recorded; restore the file from a backup"
         )
     return raw
-
-
-def _gunzip(data: bytes, size: int, where: str) -> bytes:
-    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        # One byte more than promised is enough to see that there is too much.
-        return inflate.decompress(data, size + 1)
-    except zlib.error as error:
-        raise PayloadDamaged(f"{where}: not a gzip stream ({error}); restore the file") from None
 
 
 def _raw_bytes(payload: object, form: Form) -> bytes:
