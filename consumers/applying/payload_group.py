@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 PAYLOAD_GROUP: Final = "payloads"
 STEP_BYTES: Final = 8 * 1024 * 1024
-_WRITERS: Final = 8
+WRITERS: Final = 8
+"""Threads that write payloads at the same time."""
 _Payload: TypeAlias = "tuple[Recorded, PayloadInfo]"
 
 
@@ -50,10 +51,11 @@ class PayloadHandler:
     name = PAYLOAD_GROUP
     parks = True
 
-    def __init__(self, access: StoreAccess) -> None:
+    def __init__(self, access: StoreAccess, writers: int = WRITERS) -> None:
         self._access = access
         self._store = access.payloads
-        self._writers = anyio.CapacityLimiter(_WRITERS)
+        self._count = writers
+        self._writers = anyio.CapacityLimiter(writers)
 
     async def writes(
         self, events: Sequence[Recorded], generation: int, keys: Keys
@@ -104,7 +106,9 @@ class PayloadHandler:
         ]
         faults: list[EventStoreError] = []
         async with anyio.create_task_group() as tasks:
-            for share in (pairs[first::_WRITERS] for first in range(min(_WRITERS, len(pairs)))):
+            for share in (
+                pairs[first :: self._count] for first in range(min(self._count, len(pairs)))
+            ):
                 tasks.start_soon(self._keep, share, faults)
         if faults:
             raise faults[0]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import redis
 
+    from consumers.applying.payload_group import PayloadHandler
     from consumers.bench.server import BenchServer
     from eventstore.codec import Recorded
     from eventstore.keys import Keys
@@ -33,12 +34,12 @@ _GROUP: Final = "bench-bare"
 _PAGE: Final = 1000
 
 
-class _UpTo:
-    """A projection's work that ends its loop at a position."""
+class UpTo:
+    """A group's work that ends its loop at a position."""
 
     parks = False
 
-    def __init__(self, handler: Projecting, last: int) -> None:
+    def __init__(self, handler: Projecting | PayloadHandler, last: int) -> None:
         self.name = handler.name
         self.loop: OrderedLoop | None = None
         self._handler = handler
@@ -47,7 +48,7 @@ class _UpTo:
     async def writes(
         self, events: Sequence[Recorded], generation: int, keys: Keys
     ) -> Sequence[Write]:
-        """Return the projection's writes; with the last events, end the loop behind them."""
+        """Return the group's writes; with the last events, end the loop behind them."""
         if events[-1].position >= self._last and self.loop is not None:
             self.loop.stop()
         return await self._handler.writes(events, generation, keys)
@@ -76,7 +77,7 @@ def _pair(access: StoreAccess, client: redis.Redis, projection: Projection, even
         _forget(client, keys, projection.name)
 
     async def ours() -> None:
-        await _consume(access, keys, _UpTo(Projecting(access, projection), events))
+        await consume(access, keys, UpTo(Projecting(access, projection), events))
 
     def bare() -> None:
         _read_group(client, keys.stream, events)
@@ -95,7 +96,8 @@ def _forget(client: redis.Redis, keys: Keys, group: str) -> None:
     client.xgroup_create(keys.stream, _GROUP, id="0")
 
 
-async def _consume(access: StoreAccess, keys: Keys, handler: _UpTo) -> None:
+async def consume(access: StoreAccess, keys: Keys, handler: UpTo) -> None:
+    """Consume a partition as a worker does, up to the last position that the handler is for."""
     lease = Lease(access, keys.lease(handler.name), access.settings.store.lease_seconds)
     await lease.acquire(time.monotonic())
     status = SlotStatus(Slot(handler.name, keys.partition))
