@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumers.cli import output
 from consumers.cli.context import GroupArgument, JsonOption, cli_of
@@ -15,7 +18,11 @@ from eventstore.consuming.access import StoreAccess
 from eventstore.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from eventstore.parking.replaying import Replayed
+    from collections.abc import Iterator
+
+    from rich.progress import TaskID
+
+    from eventstore.parking.replaying import Replayed, Report
     from eventstore.settings import AppSettings
 
 
@@ -34,33 +41,63 @@ def replay(
     goes back to its work. A replay that was killed is completed by running it again. Exits with 1
     if something failed again.
     """
-    found = anyio.run(_replay, cli_of(ctx).settings, group, handler, json)
+    started = time.monotonic()
+    with _progress(quiet=json) as report:
+        found = anyio.run(_replay, cli_of(ctx).settings, group, handler, report)
+    rate = _rate(found, time.monotonic() - started)
     handled, failed = sum(each.handled for each in found), sum(each.failed for each in found)
     if json:
-        output.document({"group": group, "handled": handled, "failed": failed})
+        counts = {"group": group, "handled": handled, "failed": failed}
+        output.document(counts | {"events_per_second": rate})
     else:
         said = f"{handled:,} events of {group} are parked no more"
-        output.show(f"{said}, {failed:,} failed again" if failed else said)
+        said = f"{said}, {failed:,} failed again" if failed else said
+        output.show(said if rate is None else f"{said} ({rate:,.0f} events/s)")
     if failed:
         raise typer.Exit(Exit.FINDING)
 
 
 async def _replay(
-    settings: AppSettings, group: str, handler: str | None, quiet: bool
+    settings: AppSettings, group: str, handler: str | None, report: Report
 ) -> list[Replayed]:
     access = StoreAccess(settings, groups=1)
-    console = output.error_console()
     try:
-        with console.status("") as status:
-
-            def report(done: Replayed) -> None:
-                if not quiet:
-                    status.update(f"partition {done.partition}: {done.handled:,} events")
-
-            return await replay_parked(access, group, handler, report)
+        return await replay_parked(access, group, handler, report)
     finally:
         with anyio.CancelScope(shield=True):
             await access.close()
+
+
+def _rate(found: list[Replayed], seconds: float) -> float | None:
+    """Return events a second, None where there were none to tell by."""
+    events = sum(each.handled + each.failed for each in found)
+    return round(events / seconds, 1) if events else None
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Report]:
+    """Show each partition as a bar with its rate, on a terminal."""
+    console = output.error_console()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}  {task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    shown = console.is_terminal and not quiet
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
+        tasks: dict[int, TaskID] = {}
+
+        def report(done: Replayed) -> None:
+            if done.partition not in tasks:
+                name = f"partition {done.partition}"
+                tasks[done.partition] = progress.add_task(name, total=done.parked, rate="")
+            place = tasks[done.partition]
+            progress.update(place, completed=done.handled + done.failed)
+            speed = progress.tasks[place].speed
+            progress.update(place, rate="" if speed is None else f"{speed:,.0f} events/s")
+
+        yield report
 
 
 def drop(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from consumers.parking.kinds import Kind, handle_of, kind_of
-from eventstore.flow import Flow, call
-from eventstore.parking.reading import live_keys, page
+from eventstore.consuming.sending import persist, send
+from eventstore.errors import Unavailable
+from eventstore.flow import Call, Flow, call
+from eventstore.parking.reading import live_keys, page, size
 from eventstore.parking.replaying import Replay, Replayed
 from eventstore.parking.taking import unpark
 
@@ -37,20 +40,32 @@ async def replay_parked(
     found = []
     for keys in access.partitions:
         handle = handle_of(access, keys, kind, group, handler)
-        found.append(await Replay(access, keys, group, handle).run(report))
+        found.append(await Replay(access, keys, group, handle, report).run())
     return found
 
 
 async def _queue(access: StoreAccess, keys: Keys, group: str, report: Report) -> Replayed:
-    done, after = Replayed(keys.partition), 0
-    names = await access.run(live_keys(keys, group))
+    names = await persist(access, partial(live_keys, keys, group))
+    done, after = Replayed(keys.partition, await send(access, size(names))), 0
     while True:
-        after, items = await access.run(page(names, after))
+        report(done)
+        after, items = await persist(access, partial(page, names, after))
         if not items:
             return done
-        moved = await access.run(call(unpark(keys, names, group, "work", items)))
+        moved = await _move(access, unpark(keys, names, group, "work", items), len(items))
         done = msgspec.structs.replace(done, handled=done.handled + moved)
-        report(done)
+
+
+async def _move(access: StoreAccess, step: Call[int], count: int) -> int:
+    """Put a page of that many events back to work; return how many of them were parked till then.
+
+    All of them, if the first reply was lost: it did it, or the same again did.
+    """
+    try:
+        return await access.run(call(step))
+    except Unavailable:
+        await send(access, step)
+        return count
 
 
 def drop_parked(log: Log, group: str, refs: Collection[str] | None, *, dry_run: bool) -> Flow[int]:

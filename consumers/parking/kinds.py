@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
+from redis.exceptions import RedisError
 
 from consumers.working.groups import known_groups, known_projections
-from eventstore.errors import GroupNotFound, GroupRefused, InvalidInput
+from eventstore.errors import GroupNotFound, GroupRefused, InvalidInput, Unavailable
+from eventstore.faults import says_away
 from eventstore.flow import Call, Flow, as_is, batch
 from eventstore.loading import load_payloads, payload_of
 from eventstore.subscribing.delivered import Delivered
@@ -101,8 +103,17 @@ def _subscribers(
         wanted = [payload_of(recorded.event)]
         [payload] = await access.run(load_payloads(access.payloads, keys, wanted))
         event = Delivered(recorded, payload, state)
-        returned = await anyio.to_thread.run_sync(handler, event)
-        return event.check_writes(await returned if inspect.isawaitable(returned) else returned)
+        try:
+            returned = await anyio.to_thread.run_sync(handler, event)
+            returned = await returned if inspect.isawaitable(returned) else returned
+        except RedisError as error:
+            if not says_away(error):
+                raise
+            raise Unavailable(
+                f"what handles the events of {group!r} cannot reach a server of its own: {error}; "
+                "what was handled before is settled, run the replay again"
+            ) from error
+        return event.check_writes(returned)
 
     return handle
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from typing import TYPE_CHECKING
-
-import anyio
 
 from eventstore.competing import calls
 from eventstore.consuming.backoff import pause_after
-from eventstore.errors import Unavailable
+from eventstore.consuming.sending import send
 from eventstore.flow import call
 from eventstore.known_secrets import redactor_for
 from eventstore.parking.blame import Fault, describe
@@ -128,7 +125,7 @@ class Settler:
         if piece.settled is None:
             self._settling.add(piece.taken)
             try:
-                outcome = await self._send(step)
+                outcome = await send(self._access, step)
             finally:
                 self._settling.discard(piece.taken)
             # Gone: by an earlier sending of this call, whose reply was lost, or by whoever had
@@ -138,19 +135,6 @@ class Settler:
                 self.lose(piece.taken)
             self._forget(piece.taken)
         return piece.settled
-
-    async def _send(self, step: Call[str]) -> str:
-        deadline = time.monotonic() + self._access.settings.store.publish_timeout
-        failures = 0
-        while True:
-            try:
-                return await self._access.run(call(step))
-            except Unavailable:
-                # Sent again it has the same answer, whether it happened or not.
-                if time.monotonic() >= deadline:
-                    raise
-            failures += 1
-            await anyio.sleep(pause_after(failures))
 
     def _forget(self, taken: Taken) -> None:
         self._hands.drop(taken)

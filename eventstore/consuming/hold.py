@@ -1,9 +1,11 @@
-"""Holding a lease from a loop of bounded steps, which says now and then that it goes on."""
+"""Holding a lease for one piece of work: it is said now and then that it goes on."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -13,6 +15,8 @@ from eventstore.errors import EventStoreError
 from eventstore.flow import call
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from eventstore.consuming.access import StoreAccess
 
 _FAREWELL_SECONDS: Final = 2.0
@@ -20,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Hold:
-    """One lease, taken once and kept by calls of `keep`.
+    """One lease, taken once and kept: by calls of `keep` between steps, or inside of `kept`.
 
     Nothing rests on it but that nobody works in vain: the scripts say `fenced` if it is lost.
     """
@@ -64,6 +68,18 @@ class Hold:
             self._due = time.monotonic() + self._pause
             await self._lease.beat()
 
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Beat meanwhile, for steps that may take long; they must not block the event loop."""
+        is_over = anyio.Event()
+        beating = asyncio.create_task(self._beat_until(is_over))
+        try:
+            yield
+        finally:
+            is_over.set()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([beating])
+
     async def release(self) -> None:
         """Let go of the lease if it is held, also while being cancelled."""
         with anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
@@ -71,6 +87,17 @@ class Hold:
                 await self._lease.release()
             except EventStoreError as error:
                 _log.warning("%s stays behind for a while: %s", self._key, error)
+
+    async def _beat_until(self, is_over: anyio.Event) -> None:
+        while self._lease.token:
+            with anyio.move_on_after(self._pause):
+                await is_over.wait()
+                return
+            try:
+                await self._lease.beat()
+            except EventStoreError as error:
+                # The steps meet it too, and say so.
+                _log.info("%s is not kept: %s", self._key, error)
 
     async def _look(self) -> tuple[float, str]:
         seen = await self._access.run(call(self._lease.look_call()))

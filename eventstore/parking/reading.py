@@ -63,7 +63,7 @@ def counts_at(
     ]
     calls: list[Call[int]] = []
     for _, _, names in slots:
-        calls += [Call("HLEN", (names.items,), (), int), Call("ZCARD", (names.positions,), (), int)]
+        calls += [size(names), Call("ZCARD", (names.positions,), (), int)]
     counts = yield from batch(calls)
     return [
         Count(group, keys.partition, counts[2 * n], counts[2 * n + 1])
@@ -75,6 +75,11 @@ def live_keys(keys: Keys, group: str) -> Flow[ParkedKeys]:
     """Return the keys of what a group left out in its live generation."""
     at = yield from call(checkpoint(keys, group))
     return keys.parked(group, at.generation)
+
+
+def size(names: ParkedKeys) -> Call[int]:
+    """Return how many events are parked under these keys."""
+    return Call("HLEN", (names.items,), (), int)
 
 
 def page(names: ParkedKeys, after: int, limit: int = PAGE) -> Flow[tuple[int, list[Parked]]]:

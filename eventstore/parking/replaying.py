@@ -2,9 +2,9 @@
 
 A replay has a checkpoint of its own, `<group>@replay`, moved by `lua/apply.lua`: the writes for
 some events and the taking back of those events are made together, exactly once, and the group's
-own position is not touched. One page of events is in memory at a time. Killed, it goes on behind
-the last events that it settled; what was handled after them is handled again. It forgets its
-checkpoint at the end.
+own position is not touched. One page of events is in memory at a time. Killed, it is run again:
+what it settled is parked no more, and what it handled after that is handled again. A store that is
+away is waited for, `store.publish_timeout` seconds at a time.
 
 A read model is not replayed: folds are made in the order of the log, and what an event would have
 made of the rows then cannot be told from the rows now. It is rebuilt.
@@ -22,14 +22,16 @@ import msgspec
 
 from eventstore.consuming.apply import apply_call, fits
 from eventstore.consuming.hold import Hold
+from eventstore.consuming.sending import persist, send
 from eventstore.consuming.writes import Write
 from eventstore.errors import Diverged, EventStoreError, GroupRefused, WriteRefused
-from eventstore.flow import Call, call
+from eventstore.flow import Call, as_is
 from eventstore.known_secrets import redactor_for
 from eventstore.parking.attempt import OwnFault, attempt
 from eventstore.parking.blame import describe
-from eventstore.parking.reading import page
+from eventstore.parking.reading import page, size
 from eventstore.parking.record import encode_parked, parked, taking_back
+from eventstore.scripts import script
 from eventstore.views import Checkpoint, checkpoint
 
 if TYPE_CHECKING:
@@ -49,9 +51,13 @@ def replay_name(group: str) -> str:
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """What a replay did in one partition so far: events handled, and events that failed again."""
+    """What a replay did in one partition so far, of as many events as were `parked` at its start.
+
+    `handled` of them are parked no more, or are back at work; `failed` have failed again.
+    """
 
     partition: int
+    parked: int
     handled: int = 0
     failed: int = 0
 
@@ -70,9 +76,12 @@ class Replay:
 
     `handle` is given each event and returns the writes to make with it. What it throws by the
     event's own fault leaves the event parked, with the new fault; anything else ends the run.
+    `report` is called whenever some of them are settled.
     """
 
-    def __init__(self, access: StoreAccess, keys: Keys, group: str, handle: Handle) -> None:
+    def __init__(
+        self, access: StoreAccess, keys: Keys, group: str, handle: Handle, report: Report
+    ) -> None:
         self._access = access
         self._keys = keys
         self._group = group
@@ -80,34 +89,39 @@ class Replay:
         self._handle = handle
         self._lease = Hold(access, keys.lease(self._name))
         self._names = keys.parked(group)
-        self._done = Replayed(keys.partition)
+        self._done = Replayed(keys.partition, 0)
+        self._report = report
 
-    async def run(self, report: Report) -> Replayed:
+    async def run(self) -> Replayed:
         """Replay what is parked now. Raises `GroupRefused` if another replay is under way."""
         if not await self._lease.take():
             raise self._refused()
         try:
-            await self._replay(report)
-            await self._access.run(
-                call(Call("HDEL", (self._keys.checkpoints,), (self._name,), int))
-            )
+            # Handlers may take longer than a lease lasts.
+            async with self._lease.kept():
+                await self._replay()
+                await self._mark("")
         finally:
             await self._lease.release()
         return self._done
 
-    async def _replay(self, report: Report) -> None:
-        live = await self._access.run(call(checkpoint(self._keys, self._group)))
-        at = await self._begin(live.generation)
+    async def _replay(self) -> None:
+        live = await send(self._access, checkpoint(self._keys, self._group))
         self._names = self._keys.parked(self._group, live.generation)
+        self._done = Replayed(self._keys.partition, await send(self._access, size(self._names)))
+        # Its chain is a number that nobody has had: whatever happens to the server, an apply finds
+        # this very beginning or none.
+        at = Checkpoint(live.generation, 0, secrets.token_hex(8))
+        await self._mark(str(at))
+        self._report(self._done)
         while True:
-            _, items = await self._access.run(page(self._names, at.position))
+            _, items = await persist(self._access, partial(page, self._names, at.position))
             items = [item for item in items if item.position <= live.position]
             if not items:
                 return
             positions = [item.position for item in items]
-            events = await self._access.run(self._access.log.at_positions(self._keys, positions))
-            at = await self._take(at, items, events)
-            report(self._done)
+            read = partial(self._access.log.at_positions, self._keys, positions)
+            at = await self._take(at, items, await persist(self._access, read))
 
     async def _take(
         self, at: Checkpoint, items: Sequence[Parked], events: Sequence[Recorded]
@@ -122,7 +136,6 @@ class Replay:
                     settled, tried = tried, []
                     at = await self._settle(at, settled)
                     started = time.monotonic()
-                await self._lease.keep()
         except EventStoreError:
             # Something is away: what was handled before it is settled.
             await self._settle(at, tried)
@@ -165,30 +178,30 @@ class Replay:
                 raise
             return await self._settle(at, [self._failed(item, event, error)])
         failed = sum(each.failed for each in tried)
-        handled, before = self._done.handled + len(tried) - failed, self._done.failed
-        self._done = Replayed(self._done.partition, handled, before + failed)
+        self._done = msgspec.structs.replace(
+            self._done,
+            handled=self._done.handled + len(tried) - failed,
+            failed=self._done.failed + failed,
+        )
+        self._report(self._done)
         return after
 
     async def _settle_halves(self, at: Checkpoint, tried: Sequence[_Tried]) -> Checkpoint:
         half = len(tried) // 2
         return await self._settle(await self._settle(at, tried[:half]), tried[half:])
 
-    async def _begin(self, generation: int) -> Checkpoint:
-        """Set up the replay's checkpoint, where an earlier one was cut short or at the start.
-
-        Its chain is a number that nobody has had: whatever happens to the server, an apply finds
-        this very beginning or none.
-        """
-        left = await self._access.run(call(checkpoint(self._keys, self._name)))
-        begun = Checkpoint(generation, left.position, secrets.token_hex(8))
-        step = Call("HSET", (self._keys.checkpoints,), (self._name, str(begun)), int)
-        await self._access.run(call(step))
-        return begun
+    async def _mark(self, start: str) -> None:
+        """Set the replay's checkpoint, or forget it."""
+        names, args = (self._keys.lease(self._name), self._keys.checkpoints), (self._name, start)
+        step: Call[list[bytes]] = Call(script("replay"), names, (self._lease.token, *args), as_is)
+        [outcome] = await send(self._access, step)
+        if outcome != b"ok":
+            raise self._refused()
 
     async def _apply(self, at: Checkpoint, after: Checkpoint, writes: Sequence[Write]) -> None:
         token = self._lease.token
         step = apply_call(self._keys, self._name, token, at, after, writes, shown=False)
-        applied = await self._access.run(call(step))
+        applied = await send(self._access, step)
         if applied.outcome == "diverged":
             raise Diverged(
                 f"partition {self._keys.partition}: the log lost position {after.position} while "

@@ -17,6 +17,7 @@ import anyio
 from eventstore.consuming.apply import apply_call
 from eventstore.consuming.backoff import pause_after
 from eventstore.consuming.history import is_borne_out, upcoming
+from eventstore.consuming.sending import send
 from eventstore.errors import Diverged, Unavailable
 from eventstore.flow import call
 from eventstore.loading import load_payloads, payload_of
@@ -32,10 +33,8 @@ if TYPE_CHECKING:
 
     from eventstore.codec import Recorded
     from eventstore.consuming.access import StoreAccess
-    from eventstore.consuming.apply import Applied
     from eventstore.consuming.lease import Lease
     from eventstore.consuming.writes import Write
-    from eventstore.flow import Call
     from eventstore.keys import Keys
     from eventstore.parking.record import Parked
     from eventstore.subscribing.wanted import Wanted
@@ -231,9 +230,8 @@ class Feed:
 
     async def _apply(self, target: Checkpoint, writes: Sequence[Write]) -> bool:
         group = self._wanted.group
-        applied = await self._send(
-            apply_call(self._keys, group, self._token, self.at, target, writes)
-        )
+        step = apply_call(self._keys, group, self._token, self.at, target, writes)
+        applied = await send(self._access, step)
         if applied.outcome == "ok":
             self.at = target
             return True
@@ -241,19 +239,6 @@ class Feed:
             raise diverged(self._keys, group, target)
         self._give_up(f"{applied.outcome} at {self.at}")
         return False
-
-    async def _send(self, step: Call[Applied]) -> Applied:
-        deadline = time.monotonic() + self._access.settings.store.publish_timeout
-        failures = 0
-        while True:
-            try:
-                return await self._access.run(call(step))
-            except Unavailable:
-                # Sent again it has the same answer, whether it happened or not.
-                if time.monotonic() >= deadline:
-                    raise
-            failures += 1
-            await anyio.sleep(pause_after(failures))
 
     def _give_up(self, why: str) -> None:
         _log.info("%s/%d: %s", self._wanted.group, self._keys.partition, why)

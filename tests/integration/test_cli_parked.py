@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from support.stores import open_store
 from support.terminal import Terminal
 
 from consumers.working.groups import project
+from eventstore.parking import replaying
 from projections.index import Index
 
 if TYPE_CHECKING:
@@ -109,6 +111,7 @@ def test_a_replay_hands_on_what_can_be_handled_now(
     first, second = lost
     redis_client.set(keys.payload(second), lost[second])
     done = terminal.json("parked", "replay", "payloads", code=1)
+    assert done.pop("events_per_second") > 0
     assert done == {"group": "payloads", "handled": 1, "failed": 1}
     [item] = parked_of(store, "payloads")
     assert (item.ref, item.attempts) == (first, 3)
@@ -123,6 +126,21 @@ def test_a_replay_hands_on_what_can_be_handled_now(
     assert meta[b"payload_bytes"] == b"0"
     checkpoints: dict[Any, Any] = redis_client.hgetall(keys.checkpoints)
     assert set(checkpoints) == {b"payloads"}
+
+
+def test_a_terminal_is_shown_how_far_a_replay_is_and_how_fast(
+    terminal: Terminal, lost: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del lost
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(replaying, "_SETTLE_SECONDS", 0.0)
+    shown = terminal.run("parked", "replay", "payloads", code=1).stderr
+    assert "partition 0" in shown
+    assert "2/2" in shown
+    assert re.search(r"[0-9,]+ events/s", shown)
+    monkeypatch.delenv("FORCE_COLOR")
+    assert "partition 0" not in terminal.run("parked", "replay", "payloads", code=1).stderr
 
 
 def test_dropping_says_what_it_would_do_until_it_is_told_to(

@@ -6,14 +6,8 @@ of the one that was killed has stood still.
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import subprocess
-import sys
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -26,47 +20,23 @@ from support.parking import (
     parked_of,
     trying,
 )
+from support.parking_process import program
 from support.parking_program import counts_key
 from support.stores import make_settings, open_store
 from support.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
+    from pathlib import Path
 
     import redis
     from support.server import PrivateServer
 
-    from eventstore.settings import AppSettings
     from eventstore.store import EventStore
 
-TESTS: Final = Path(__file__).parents[1]
 KILLS: Final = 6
 EVENTS: Final = 800
 POISON: Final = tuple(range(3, EVENTS, 4))
-
-
-@contextmanager
-def program(settings: AppSettings, what: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    assert settings.redis.url is not None
-    sections = {
-        "redis": {"url": settings.redis.url.get_secret_value()},
-        "store": settings.store.model_dump(),
-        "consuming": settings.consuming.model_dump(),
-        "payloads": {"url": settings.payloads.url},
-        "metrics": {"enabled": False},
-    }
-    command = [sys.executable, str(TESTS / "support" / "parking_program.py")]
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            [*command, json.dumps(sections), what],
-            stderr=errors,
-            env={**os.environ, "PYTHONPATH": str(TESTS)},
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.timeout(300)
