@@ -48,6 +48,11 @@ class Cover(Generic[P]):
         self.pieces = tuple(pieces)
         self._lasts = [piece.last for piece in pieces]
 
+    @property
+    def end(self) -> int:
+        """The last position that a piece covers, 0 for none."""
+        return self._lasts[-1] if self._lasts else 0
+
     def number(self, position: int) -> int | None:
         """Return which piece holds a position, None if none does."""
         number = bisect_left(self._lasts, position)

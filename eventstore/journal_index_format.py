@@ -164,11 +164,16 @@ def encode_run(entries: Sequence[Entry]) -> tuple[Run, bytes]:
 def merge_runs(earlier: tuple[Run, bytes], later: tuple[Run, bytes]) -> tuple[Run, bytes]:
     """Return the run that covers what two neighbours do, each given with the bytes of its file.
 
-    Raises `IndexDamaged` if one of them is not whole.
+    They may overlap, as far as the earlier one ends first. Raises `IndexDamaged` if one of them
+    is not whole.
     """
     run = Run(earlier[0].first, later[0].last, later[0].chain)
-    tables = [_decode(*earlier), _decode(*later)]
-    places, steps = ([r for table in tables for r in _records(table[n])] for n in (0, 1))
+    before, behind = _decode(*earlier), _decode(*later)
+    end = earlier[0].last
+    places = [*_records(before[0])]
+    places += [each for each in _records(behind[0]) if _PLACE.unpack(each)[1] > end]
+    steps = [*_records(before[1])]
+    steps += [each for each in _records(behind[1]) if _STEP.unpack(each)[2] > end]
     return run, _encode(run, places, steps)
 
 

@@ -55,6 +55,28 @@ class JournalReader:
         self._covers[partition] = cover
         return self._read(cover, partition, first, last)
 
+    def end(self, partition: int, beyond: int) -> int:
+        """Return the last position that the journal is known to hold, 0 for none.
+
+        It is listed anew unless it is known to reach beyond a position, as a listing costs the
+        more the longer the log is. Raises `Diverged` and `PayloadStoreError`.
+        """
+        known = self._covers.get(partition)
+        if known is None or known.end <= beyond:
+            known = self._covers[partition] = self._list(partition)
+        return known.end
+
+    def begin_at(self, partition: int, first: int) -> None:
+        """Forget the listing of what lies before a position, and all that was read.
+
+        What is read next comes from storage, and what was trimmed long ago takes no memory.
+        """
+        self._recent = ()
+        known = self._covers.get(partition)
+        if known is not None:
+            # The one before it is kept: it tells whether the next one goes on from there.
+            self._covers[partition] = Cover(p for p in known.pieces if p.last >= first - 1)
+
     def _list(self, partition: int) -> Cover[Segment]:
         segments = self._journal.segments(partition)
         chains: dict[int, str] = {}

@@ -9,6 +9,7 @@ history. Killed anywhere it leaves more than is needed, never less; several may 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as made
 from typing import TYPE_CHECKING, Final
 
 from consumers.trimming.indexing import IndexWriter
@@ -39,8 +40,8 @@ STEP: Final = 4_000
 class Trimmed:
     """What trimming a partition did: `events` left the server.
 
-    `standing` is what was found at the end. `journalled` is the last position in the journal,
-    None if nobody looked, since nothing else let an event go.
+    `standing` is what was found at the end. `journalled` is the last position that the journal is
+    known to hold, None if nobody looked, since nothing else let an event go.
     """
 
     events: int
@@ -62,6 +63,7 @@ class Trimmer:
     payloads: PayloadStore
     rule: Rule
     groups: Sequence[str]
+    _readers: dict[str, JournalReader] = made(default_factory=dict, init=False)
 
     def trim(
         self,
@@ -75,9 +77,7 @@ class Trimmer:
         Does nothing if fewer than `least` may go. `progress` is told how many went so far.
         """
         opened = yield from self.log.open()
-        # Read anew from storage: what an earlier run saw there may be gone.
-        journal = Journal(self.payloads, opened.uuid)
-        reader = JournalReader(journal)
+        reader = self._reader(opened.uuid)
         index = IndexWriter(self.payloads, opened.uuid, reader)
         done = 0
         end: int | None = None
@@ -87,10 +87,12 @@ class Trimmer:
             if last - first + 1 < (1 if done else least) or (most and done >= most):
                 return Trimmed(done, standing, end)
             if not done:
+                # An earlier run's listing serves, but no more: what it read there may be gone.
+                reader.begin_at(keys.partition, first)
                 yield from blocking(index.complete, keys.partition, first - 1)
-            if end is None or end <= first + STEP:
-                end = (yield from blocking(journal.end, keys.partition)).position
-            last = min(last, end - 1, first + STEP - 1)
+            last = min(last, first + STEP - 1)
+            end = yield from blocking(reader.end, keys.partition, last)
+            last = min(last, end - 1)
             if last < first:
                 return Trimmed(done, standing, end)
             entries = yield from blocking(self._read, reader, opened.uuid, keys, first, last)
@@ -115,6 +117,11 @@ class Trimmer:
         index = IndexWriter(self.payloads, opened.uuid, reader)
         upto = yield from call(commands.trimmed(keys))
         yield from blocking(index.complete, keys.partition, upto)
+
+    def _reader(self, store: str) -> JournalReader:
+        if store not in self._readers:
+            self._readers[store] = JournalReader(Journal(self.payloads, store))
+        return self._readers[store]
 
     def _read(
         self, reader: JournalReader, store: str, keys: Keys, first: int, last: int
