@@ -101,12 +101,7 @@ class Build:
         if self._generation not in found.building:
             raise self._refused("took this one over")
         at = found.building[self._generation]
-        if not await self._access.run(is_borne_out(self._keys, at)):
-            raise Diverged(
-                f"partition {self._keys.partition}: what was rebuilt of {self._group!r} is at "
-                f"{at}, and the log holds another history there; give it up with --abort and "
-                "rebuild anew"
-            )
+        await self._check_history(at)
         cursor = Cursor(
             self._access, self._keys, self._handler, self._name, self._lease.token, shown=False
         )
@@ -135,9 +130,22 @@ class Build:
         await self._build_to(cursor, last)
         step = switch(self._keys, self._group, self._lease.token, live.generation, cursor.at)
         answer = await self._access.run(call(step))
-        if answer.outcome in ("ok", "behind"):
-            return answer.outcome == "ok"
-        raise self._refused("took this one over")
+        if answer.outcome == "ok":
+            return True
+        if answer.outcome != "behind":
+            raise self._refused("took this one over")
+        # Of a history that the log has lost meanwhile, no round would come to the live one.
+        await self._check_history(cursor.at)
+        return False
+
+    async def _check_history(self, at: Checkpoint) -> None:
+        """Raise `Diverged` unless the log may hold what the generation was built from."""
+        if not await self._access.run(is_borne_out(self._keys, at)):
+            raise Diverged(
+                f"partition {self._keys.partition}: what was rebuilt of {self._group!r} is at "
+                f"{at}, and the log holds another history there; give it up with --abort and "
+                "rebuild anew"
+            )
 
     async def _goal(self, live: Checkpoint) -> int:
         """Return the position to build to: the live one, or the log's end if the log lacks it."""

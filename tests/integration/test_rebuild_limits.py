@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from support.applying import apply_all
 from support.consuming import publish, running, until_caught_up
-from support.rebuilding import INDEX, told
+from support.rebuilding import INDEX, Site, told
+from support.stores import make_settings, open_store
 
 from consumers.rebuild.run import Stage
 from consumers.working.groups import known_groups
-from eventstore.errors import RebuildRefused
+from eventstore.consuming.access import StoreAccess
+from eventstore.consuming.hold import Hold
+from eventstore.consuming.lease import BEATS_PER_LEASE, PATIENCE_LEASES
+from eventstore.errors import Diverged, RebuildRefused
 from projections.registry import PROJECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from support.server import PrivateServer
+
+    from consumers.rebuild.run import Step
 
 EVENTS = 2000
 
@@ -104,3 +111,57 @@ def test_a_checkpoint_that_the_log_contradicts_is_replaced(
         with running(site.settings, known_groups()):
             publish(site.store, "s", 5)
             until_caught_up(site.store, "index")
+
+
+def put_another_history_in(site: Site) -> None:
+    """Have another last event than the one that was there, of which the live group knows."""
+    chain, stream = "f" * 16, site.keys.stream
+    entries: Any = site.client.xrange(stream)
+    site.client.unlink(stream)
+    entries[-1][1][b"chain"] = chain
+    for name, fields in entries:
+        site.client.xadd(stream, fields, name)
+    site.client.hset(site.keys.meta, "chain", chain)
+    site.client.hset(site.keys.checkpoints, "index", f"1:{len(entries)}:{chain}")
+
+
+def test_a_history_that_is_lost_after_it_was_built_from_ends_the_rebuild(
+    server: PrivateServer, namespace: str
+) -> None:
+    """However often it were tried, the two generations would never be at one place."""
+    with told(server, namespace) as site:
+
+        def lose(step: Step) -> None:
+            if step.stage is Stage.BUILD and step.done == step.total:
+                put_another_history_in(site)
+
+        with pytest.raises(Diverged, match="the log holds another history there"):
+            site.rebuild(INDEX, lose)
+
+
+def test_who_waits_for_a_lease_looks_a_few_times_a_lease(
+    server: PrivateServer, namespace: str
+) -> None:
+    settings = make_settings(server, namespace, lease_seconds=0.1)
+    looks = 0
+
+    async def wait() -> bool:
+        access = StoreAccess(settings, groups=1)
+        await access.uuid()
+        exchange = access._runner._exchange
+
+        async def counted(commands: Sequence[Any], *, control: bool) -> list[Any]:
+            nonlocal looks
+            looks += commands[0][0] == "GET"
+            return await exchange(commands, control=control)
+
+        access._runner._exchange = counted  # type: ignore[method-assign]
+        try:
+            return await Hold(access, access.partitions[0].lease("counting")).take()
+        finally:
+            await access.close()
+
+    with open_store(server, namespace) as store, server.client() as client:
+        client.set(store.parts.log.partitions[0].lease("counting"), "killed:7")
+        assert anyio.run(wait)
+    assert 2 <= looks <= BEATS_PER_LEASE * PATIENCE_LEASES + 2
