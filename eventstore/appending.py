@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eventstore import commands
 from eventstore.commands import Accepted, Appended, Declined
-from eventstore.drafts import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Draft, moved_to_store
+from eventstore.drafts import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_EVENTS,
+    Draft,
+    check_size,
+    moved_to_store,
+)
 from eventstore.errors import (
     Conflict,
     InvalidInput,
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from eventstore.keys import Keys
     from eventstore.log import Log
     from eventstore.payload_store import PayloadStore
+    from eventstore.settings_models import StoreSettings
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 _NOTHING: Final[Mapping[str, int]] = {}
@@ -88,7 +95,7 @@ class Appender:
         another appended the same ones at that moment.
         """
         keys = self._log.keys_of(session_id)
-        _check_batch(session_id, drafts, self._settings.inline_limit)
+        _check_batch(session_id, drafts, self._settings)
         started = time.monotonic()
         deadline = started + self._settings.publish_timeout
         pending = list(drafts)
@@ -242,12 +249,12 @@ def _belongs_in_store(item: Draft, above: int) -> bool:
     )
 
 
-def _check_batch(session_id: str, drafts: Sequence[Draft], inline_limit: int) -> None:
+def _check_batch(session_id: str, drafts: Sequence[Draft], settings: StoreSettings) -> None:
     if not 1 <= len(drafts) <= MAX_BATCH_EVENTS:
         raise InvalidInput(
             f"events: an append takes 1 to {MAX_BATCH_EVENTS} events, not {len(drafts)}"
         )
-    size = sum(item.size_within(inline_limit) for item in drafts)
+    size = sum(item.size_within(settings.inline_limit) for item in drafts)
     if size > MAX_BATCH_BYTES:
         raise InvalidInput(
             f"events: an append takes at most {MAX_BATCH_BYTES} bytes, these are {size}; "
@@ -257,6 +264,7 @@ def _check_batch(session_id: str, drafts: Sequence[Draft], inline_limit: int) ->
     if len(set(refs)) < len(refs):
         raise InvalidInput("events: two events of the batch have the same ref")
     for item in drafts:
+        check_size(item, settings.max_payload_bytes)
         if item.event.session_id != session_id:
             raise InvalidInput(
                 f"events: a batch is of one session, {session_id!r}; "

@@ -87,6 +87,17 @@ def _checked(event: Event) -> Event:
     return msgspec.structs.replace(event, **texts)
 
 
+def check_size(item: Draft, most: int) -> None:
+    """Raise `InvalidEvent` for a payload of more than `most` bytes."""
+    info = item.event.payload
+    if info is not None and info.size > most:
+        raise InvalidEvent(
+            "payload",
+            f"has {info.size} bytes, more than store.max_payload_bytes = {most}; publish it in "
+            "parts, or raise the setting",
+        )
+
+
 def moved_to_store(item: Draft) -> Draft:
     """Return the draft whose payload lies in the store under its digest, not in the buffer."""
     info = item.event.payload

@@ -122,6 +122,12 @@ def _check_item(item: object, where: Callable[[], str], depth: int, max_bits: in
 def _check_container(item: object, where: Callable[[], str], depth: int) -> None:
     if depth > MAX_DEPTH:
         raise InvalidEvent(where()[:80], f"nested deeper than {MAX_DEPTH} levels")
+    texts = set()
     for key in item if isinstance(item, dict) else ():
         if not isinstance(key, str):
             raise InvalidEvent(where(), f"the key {shown(key)} is not text, as JSON requires")
+        # Of a class with an equality of its own, one text may be two keys.
+        text = str.__str__(key)
+        if text in texts:
+            raise InvalidEvent(where(), f"has two keys that are the text {shown(text)}")
+        texts.add(text)

@@ -9,7 +9,7 @@ import msgspec
 from eventstore.amended_view import payload_ref
 from eventstore.amending import Amending
 from eventstore.binding import bound
-from eventstore.drafts import chunks
+from eventstore.drafts import check_size, chunks
 from eventstore.errors import InvalidEvent, InvalidName, RedactionFailed
 from eventstore.events import ArtifactPublished
 from eventstore.header_view import header_of
@@ -83,7 +83,10 @@ class Operations:
     def build(self, header: Mapping[str, Any], payload: object) -> Draft:
         """Return the draft of an artifact: redacted, completed from what is bound, checked."""
         header, payload = redacted(self.redact, header, payload)
-        return build_artifact(header, payload, bound(), self.log.settings.compress_above)
+        settings = self.log.settings
+        draft = build_artifact(header, payload, bound(), settings.compress_above)
+        check_size(draft, settings.max_payload_bytes)
+        return draft
 
     def _build(self, items: Iterable[tuple[Mapping[str, Any], object]]) -> list[Draft]:
         drafts: dict[str, Draft] = {}

@@ -208,6 +208,9 @@ class StoreSettings(Section):
         le=900_000,
         description="Largest payload (bytes) that rides in the append.",
     )
+    max_payload_bytes: int = Field(
+        default=134_217_728, ge=1, description="Largest payload (bytes) that is taken at all."
+    )
     payload_buffer_bytes: int = Field(
         default=67_108_864, ge=1, description="Payload bytes that may wait in Redis to be stored."
     )

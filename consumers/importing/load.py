@@ -14,7 +14,7 @@ from consumers.importing.detect import AUTO, read_runs
 from consumers.importing.event_files import read_windows
 from consumers.importing.event_sessions import append_window
 from consumers.importing.json_file import place_in_record
-from eventstore.drafts import chunks
+from eventstore.drafts import check_size, chunks
 from eventstore.errors import ImportRefused, InvalidInput
 
 if TYPE_CHECKING:
@@ -87,8 +87,12 @@ class Loading:
     def load_runs(self, runs: Sequence[CheckedRun], *, files: int) -> None:
         """Append the runs of so many files, each run as one batch where it fits.
 
-        Raises what an append raises; runs appended before stay.
+        Raises what an append raises; runs appended before stay. Payloads that are too large for
+        the store are refused before the first.
         """
+        most = self._store.parts.settings.store.max_payload_bytes
+        for item in (item for run in runs for item in run.drafts):
+            check_size(item, most)
         seen: set[str] = set()
         for run in runs:
             self.loaded.runs += 1

@@ -147,6 +147,7 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("store", "durability", "replicated"),
         ("store", "inline_limit", -1),
         ("store", "inline_limit", 900_001),
+        ("store", "max_payload_bytes", 0),
         ("store", "payload_buffer_bytes", 0),
         ("store", "compress_above", -1),
         ("payloads", "url", "sftp://user:word@host/p"),
