@@ -115,14 +115,17 @@ class BranchViews:
             return Shown(None, history(UNFORKED, branch, 0))
         return Shown(row, history(msgspec.convert(row, Lineage), branch, row["next"]))
 
-    def _row(self, session_id: str, branch: str) -> Flow[BranchRow | None]:
-        """Return a branch's row; None for a "main" that has no events yet."""
+    def _row(
+        self, session_id: str, branch: str, position: int | None = None
+    ) -> Flow[BranchRow | None]:
+        """Return a branch's row, `position` taken in; None for a "main" that has no events yet."""
         keys = self._log.keys_of(session_id)
         (found,) = yield from self._views.query(
             "branch",
             keys,
             lambda projection: [Call("HGET", (projection.branches(session_id),), (branch,), as_is)],
             sessions=[session_id],
+            position=position,
         )
         if found is not None:
             row: BranchRow = _decode(found)
@@ -167,6 +170,8 @@ class BranchViews:
 
         def find() -> Flow[list[Header]]:
             lineage, next_step = yield from self.lineage_at(session_id, branch, position)
+            # A header of before a correction would pass for the one of this moment.
+            yield from self._views.wait("index", keys, position)
             headers = yield from self.headers(session_id, history(lineage, branch, next_step))
             for n, header in enumerate(headers):
                 headers[n] = yield from self._operations.amending.header_at(header, position)
@@ -198,9 +203,10 @@ class BranchViews:
     def lineage_at(self, session_id: str, branch: str, position: int) -> Flow[tuple[Lineage, int]]:
         """Return a branch's lineage right after a position, and the step it appended next then.
 
-        Raises `BranchNotFound` for one that did not exist yet.
+        Whoever appended what is there: waits until the projection has passed the position. Raises
+        `BranchNotFound` for a branch that did not exist yet.
         """
-        row = yield from self._row(session_id, branch)
+        row = yield from self._row(session_id, branch, position)
         if row is None or row["position"] > position:
             if branch != MAIN_BRANCH:
                 raise BranchNotFound(session_id, branch)

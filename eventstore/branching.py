@@ -74,13 +74,20 @@ class Branching:
                 at=at,
                 segments=lineage.segments,
                 own=lineage.own,
+                as_of=as_of,
                 **common,
             )
             # What the parent appends meanwhile hides no step of it, so its lane is not expected.
             expect = heads.expect(lineage_lane(parent), lineage_lane(child))
             return Decision(event, expect, start={branch_lane(child): lineage.own})
 
-        asked = {"session_id": session_id, "branch_id": child, "parent": parent, "at": at}
+        asked = {
+            "session_id": session_id,
+            "branch_id": child,
+            "parent": parent,
+            "at": at,
+            "as_of": as_of,
+        }
         yield from self._deciding.decide(ref, Asked(BranchForked, asked), make)
         return child
 

@@ -122,12 +122,16 @@ class OverrideWritten(Event, frozen=True, kw_only=True, tag="override.written"):
 
 
 class BranchForked(Event, frozen=True, kw_only=True, tag="branch.forked"):
-    """`branch_id` begins at step `at` of `parent`: it shows `segments`, then its own from `own`."""
+    """`branch_id` begins at step `at` of `parent`: it shows `segments`, then its own from `own`.
+
+    `as_of` is the seq right after which the parent was taken, None if as it is.
+    """
 
     parent: str
     at: int
     segments: tuple[Segment, ...]
     own: int
+    as_of: int | None = None
 
     @property
     def lane(self) -> str:

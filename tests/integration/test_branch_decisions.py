@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.applying import apply_all
 from support.artifacts import artifacts
 from support.consuming import publish
 from support.interleaving import before_appends
@@ -17,10 +18,11 @@ from eventstore import commands
 from eventstore.branch_views import BranchViews
 from eventstore.branching import Branching
 from eventstore.bus import EventBus
-from eventstore.errors import BranchExists, NotInHistory
+from eventstore.errors import BranchExists, NotCaughtUp, NotInHistory, RefConflict
 from eventstore.events import BranchCheckedOut, BranchForked, BranchRewound
 from eventstore.flow import Batch, Call, call
 from eventstore.operations import Operations
+from projections.registry import PROJECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,6 +129,54 @@ def test_an_agent_that_is_checked_out_twice_at_once_has_one_order(store: EventSt
     overtaken(store, flow, lambda: bus.checkout("s", "main", agent_id="a"))
     found = [each for each in store.read("s") if isinstance(each.event, BranchCheckedOut)]
     assert [(each.index, each.event.branch_id) for each in found] == [(0, "main"), (1, "b")]
+
+
+class TestPast:
+    """Others' events count at a moment of the past, also before a projection has taken them in."""
+
+    @pytest.fixture
+    def reader(self, server: PrivateServer, namespace: str) -> Iterator[EventBus]:
+        """A bus that appended nothing, and does not wait for long."""
+        with open_store(server, namespace, read_timeout=0.01) as store:
+            yield EventBus(store)
+
+    def test_a_rewind_that_is_not_taken_in_yet(self, store: EventStore, reader: EventBus) -> None:
+        publish(store, "s", 3)
+        apply_all(store, PROJECTIONS)
+        moment = EventBus(store).rewind("s", to=0).seq
+        with pytest.raises(NotCaughtUp):
+            reader.as_of("s", seq=moment)
+        with pytest.raises(NotCaughtUp):
+            reader.fork("s", at=2, name="b", as_of=moment)
+        apply_all(store, PROJECTIONS)
+        assert [header["step_idx"] for header, _ in reader.as_of("s", seq=moment)] == [0]
+        with pytest.raises(NotInHistory):
+            reader.fork("s", at=2, name="b", as_of=moment)
+        assert len(store.read("s")) == 4
+
+    def test_a_correction_that_is_not_taken_in_yet(
+        self, store: EventStore, reader: EventBus
+    ) -> None:
+        (ref,) = publish(store, "s", 1)
+        apply_all(store, PROJECTIONS)
+        moment = EventBus(store).amend(ref, payload="right").seq
+        apply_all(store, [each for each in PROJECTIONS if each.name != "index"])
+        with pytest.raises(NotCaughtUp, match="index"):
+            reader.as_of("s", seq=moment)
+        apply_all(store, PROJECTIONS)
+        assert [payload for _, payload in reader.as_of("s", seq=moment)] == ["right"]
+
+    def test_a_fork_says_from_when_it_is(self, store: EventStore) -> None:
+        publish(store, "s", 3)
+        bus, ref = EventBus(store), "0123456789abcdef" * 2
+        bus.rewind("s", to=0)
+        apply_all(store, PROJECTIONS)
+        assert bus.fork("s", at=2, name="b", as_of=2, ref=ref) == "b"
+        event = store.read("s")[-1].event
+        assert isinstance(event, BranchForked)
+        assert event.as_of == 2
+        with pytest.raises(RefConflict):
+            bus.fork("s", at=2, name="b", ref=ref)
 
 
 @pytest.mark.parametrize("length", [10, 2_000])

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from support.checker_log import by_session, escaped
 
 if TYPE_CHECKING:
     from support.checker_books import Image
     from support.checker_log import Entry
+
+    Shown: TypeAlias = dict[tuple[str, str], list[tuple[str, int]]]
 
 _LEAN = (
     "ref", "agent_id", "branch_id", "episode_id", "group_id", "type", "ts", "parent_refs",
@@ -131,39 +133,67 @@ def timeline(entries: list[Entry]) -> Image:
 def branch(entries: list[Entry], problems: list[str]) -> Image:
     """Return the steps and the row of every branch; a lineage that is wrong is a problem."""
     image: Image = {}
-    shown: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    shown: Shown = {}
+    past = _Past(entries)
     for entry in entries:
-        known = image.get(key_of(entry.session, "branches"), {})
-        if entry.kind == "branch.pruned":
-            known[entry.branch]["pruned"] = {
-                "ref": entry.ref,
-                "by": entry.agent,
-                "ts": entry.ts,
-                **({"reason": entry.header["reason"]} if "reason" in entry.header else {}),
-            }
-        elif entry.kind in _BACK:
-            known.get(entry.branch, {}).pop("pruned", None)
-        if entry.kind not in ("artifact.published", *_LINEAGE):
-            continue
-        steps = shown.setdefault((entry.session, entry.branch), [])
-        rows = image.setdefault(key_of(entry.session, "branches"), {})
-        row = rows.setdefault(entry.branch, _new_row(entry))
-        if entry.kind == "artifact.published":
-            own = image.setdefault(key_of(entry.session, "branch", entry.branch), {})
-            own[_member(entry)] = float(entry.index)
-            if entry.type in _STACK:
-                stack = key_of(entry.session, "stack", entry.branch, entry.agent)
-                image.setdefault(stack, {})[_member(entry)] = float(entry.index)
-            steps.append((entry.branch, entry.index))
-            row["next"] = entry.index + 1
-        else:
-            decisions = image.setdefault(key_of(entry.session, "lineage", entry.branch), {})
-            decisions[_member(entry)] = float(entry.position)
-            source = entry.header.get("parent", entry.branch)
-            _change(entry, row, steps, shown.get((entry.session, source), []), problems)
-        row["head"] = steps[-1][1] if steps else None
-        row["length"] = len(steps)
+        _prune(entry, image.get(key_of(entry.session, "branches"), {}))
+        if entry.kind in ("artifact.published", *_LINEAGE):
+            steps = shown.setdefault((entry.session, entry.branch), [])
+            rows = image.setdefault(key_of(entry.session, "branches"), {})
+            row = rows.setdefault(entry.branch, _new_row(entry))
+            if entry.kind == "artifact.published":
+                _step(entry, image)
+                steps.append((entry.branch, entry.index))
+                row["next"] = entry.index + 1
+            else:
+                decisions = image.setdefault(key_of(entry.session, "lineage", entry.branch), {})
+                decisions[_member(entry)] = float(entry.position)
+                _change(entry, row, steps, past.source(entry, shown), problems)
+            row["head"] = steps[-1][1] if steps else None
+            row["length"] = len(steps)
+        past.keep(entry, shown)
     return image
+
+
+def _prune(entry: Entry, rows: dict[str, Any]) -> None:
+    """Mark a branch as pruned, or no more once it is worked on."""
+    if entry.kind == "branch.pruned":
+        rows[entry.branch]["pruned"] = {
+            "ref": entry.ref,
+            "by": entry.agent,
+            "ts": entry.ts,
+            **({"reason": entry.header["reason"]} if "reason" in entry.header else {}),
+        }
+    elif entry.kind in _BACK:
+        rows.get(entry.branch, {}).pop("pruned", None)
+
+
+def _step(entry: Entry, image: Image) -> None:
+    """Take an artifact into the steps of its branch, and into its agent's stack."""
+    own = image.setdefault(key_of(entry.session, "branch", entry.branch), {})
+    own[_member(entry)] = float(entry.index)
+    if entry.type in _STACK:
+        stack = key_of(entry.session, "stack", entry.branch, entry.agent)
+        image.setdefault(stack, {})[_member(entry)] = float(entry.index)
+
+
+class _Past:
+    """What branches showed after each event, of the sessions of which the past was forked."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        forked = (entry for entry in entries if entry.header.get("as_of") is not None)
+        self._kept: dict[str, dict[int, Shown]] = {entry.session: {} for entry in forked}
+
+    def keep(self, entry: Entry, shown: Shown) -> None:
+        if entry.session in self._kept:
+            of_session = {at: list(steps) for at, steps in shown.items() if at[0] == entry.session}
+            self._kept[entry.session][entry.seq] = of_session
+
+    def source(self, entry: Entry, shown: Shown) -> list[tuple[str, int]]:
+        """Return what a decision was made from: what a branch shows, or showed at a moment."""
+        as_of = entry.header.get("as_of")
+        then = shown if as_of is None else self._kept[entry.session].get(as_of, {})
+        return then.get((entry.session, entry.header.get("parent", entry.branch)), [])
 
 
 def _new_row(entry: Entry) -> dict[str, Any]:
