@@ -49,6 +49,7 @@ EventStoreError
 │   ├── Poisoned                     a foreign write made the stream unusable
 │   ├── UndecodableEvent
 │   ├── ProjectionDamaged            a read model lacks a row that it must have
+│   ├── DataLost                     damaged files held events that are nowhere else
 │   └── Diverged                     the server no longer holds what was acknowledged
 │       └── TwoHistories             log and journal of a partition contradict each other
 ├── WrongStore                       another uuid, partition count, format or capability
@@ -65,6 +66,7 @@ from eventstore.errors_answered import (
     BranchExists,
     ChainBroken,
     Conflict,
+    DataLost,
     Diverged,
     GroupRefused,
     IndexDamaged,
@@ -137,6 +139,7 @@ __all__ = [
     "CommandFailed",
     "Conflict",
     "Damaged",
+    "DataLost",
     "Diverged",
     "EmbeddedError",
     "EventStoreError",

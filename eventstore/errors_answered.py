@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from eventstore.errors_base import (
     CommandFailed,
     Damaged,
     Refused,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 class Conflict(Refused):
@@ -181,6 +187,35 @@ class UndecodableEvent(Damaged):
 
 class ProjectionDamaged(Damaged):
     """A read model lacks a row; the log is whole, `eventstore projection verify` shows more."""
+
+
+class DataLost(Damaged):
+    """Damaged files of an embedded store held events that neither log nor journal has.
+
+    `directories` are where the files are kept. `held` is the last position of `partition` that they
+    are known to have held, `found` the last that is there now; all three are None where the
+    whole store is gone and has no journal.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        directories: Sequence[Path],
+        *,
+        partition: int | None = None,
+        held: int | None = None,
+        found: int | None = None,
+    ) -> None:
+        super().__init__(
+            f"{message}. The damaged files are kept in {', '.join(map(str, directories))}. Mend "
+            "them, put them in the place of data/ and open the store again; or bring back the "
+            "journal; or go on without what is lost: `eventstore repair --accept-loss`, which "
+            "deletes nothing"
+        )
+        self.directories = tuple(directories)
+        self.partition = partition
+        self.held = held
+        self.found = found
 
 
 class Diverged(Damaged):

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 from eventstore.connection import Target, target_of
 from eventstore.embedded import EmbeddedStore, open_home
 from eventstore.embedded import locate as locate_home
+from eventstore.embedded.damage import read_damage
 from eventstore.embedded.home import Home
 from eventstore.embedded.sockets import socket_path
+from eventstore.opening import undamaged
 from eventstore.settings import AppSettings, warn_if_embedded_in_production
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from eventstore.embedded.damage import Damage
     from eventstore.settings_models import StoreSettings
 
 
@@ -28,7 +31,7 @@ class Location:
     `reconnect` is called before a server is looked at, also at first; `prepare` before files are,
     once the server was found fit. Both block, and one of them creates the data directory where
     one is needed. `leave` is called at close. `home` is the data directory, None if neither
-    server nor payloads are in one.
+    server nor payloads are in one. `damage` says what became of files that the server had before.
     """
 
     target: Target
@@ -38,6 +41,7 @@ class Location:
     reconnect: Callable[[], object]
     prepare: Callable[[], object]
     leave: Callable[[], object]
+    damage: Callable[[], Damage | None] = undamaged
 
 
 def locate(settings: AppSettings) -> Location:
@@ -65,16 +69,20 @@ def locate(settings: AppSettings) -> Location:
         reconnect=find_or_start,
         prepare=_nothing,
         leave=embedded.release,
+        damage=functools.partial(read_damage, home),
     )
 
 
 def _configured(settings: AppSettings) -> Location:
     target = target_of(settings.redis)
-    url = _given_url(settings)
-    if url:
-        return Location(target, url, settings.store, None, _nothing, _nothing, _nothing)
     path = locate_home(settings.home)
     home = Home(path.resolve())
+    # The worker of an embedded store is given its address as that of any other server.
+    is_embedded = target.where == str(socket_path(home))
+    damage = functools.partial(read_damage, home) if is_embedded else undamaged
+    url = _given_url(settings)
+    if url:
+        return Location(target, url, settings.store, None, _nothing, _nothing, _nothing, damage)
     return Location(
         target=target,
         payloads_url=_url_of(home),
@@ -83,6 +91,7 @@ def _configured(settings: AppSettings) -> Location:
         reconnect=_nothing,
         prepare=functools.partial(open_home, path),
         leave=_nothing,
+        damage=damage,
     )
 
 

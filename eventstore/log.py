@@ -22,7 +22,7 @@ from eventstore.flow import Flow, batch, blocking, call
 from eventstore.keys import Keys, partition_of
 from eventstore.log_reader import PAGE, LogReader
 from eventstore.names import check_name
-from eventstore.opening import Opened, look_at_server, open_store, silent
+from eventstore.opening import Opened, look_at_server, open_store, silent, undamaged
 from eventstore.refs import check_ref
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from eventstore.codec import Recorded
     from eventstore.commands import Head
     from eventstore.connection import Guard, ServerIdentity
+    from eventstore.embedded.damage import Damage
     from eventstore.payload_store import PayloadStore
     from eventstore.settings_models import StoreSettings
 
@@ -55,6 +56,7 @@ class Log:
         reconnect: Callable[[], object],
         prepare: Callable[[], object],
         payloads: PayloadStore,
+        damage: Callable[[], Damage | None] = undamaged,
     ) -> None:
         self.settings = settings
         self.reader = LogReader(payloads, self.open)
@@ -64,6 +66,7 @@ class Log:
         self.payloads = payloads
         self.reconnect = reconnect
         self._prepare = prepare
+        self._damage = damage
         self._opened: Opened | None = None
         self._uuid = ""
         self._acknowledged: dict[int, tuple[int, str]] = {}
@@ -105,6 +108,7 @@ class Log:
             prepare=self._prepare,
             candidate=candidate,
             report=report,
+            damage=self._damage,
         )
         self._uuid = opened.uuid
         self._guard.admitted = opened.identity

@@ -30,6 +30,7 @@ class Parts:
             self.location.reconnect,
             self.location.prepare,
             self.payloads,
+            self.location.damage,
         )
         self.appender = Appender(self.log, self.payloads)
 

@@ -12,8 +12,11 @@ from rich.text import Text
 from consumers.cli import output
 from consumers.cli.context import JsonOption, cli_of
 from consumers.cli.exits import Exit
+from eventstore.embedded import accept_damage, open_home
+from eventstore.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from consumers.cli.context import Cli
     from eventstore.opening.examining import Examined
     from eventstore.opening.repairing import Repaired
     from eventstore.store import EventStore
@@ -44,6 +47,10 @@ def repair(
     partition: Annotated[
         int | None, typer.Option("--partition", help="This partition only (default: all).")
     ] = None,
+    accept_loss: Annotated[
+        bool,
+        typer.Option("--accept-loss", help="Go on without what only damaged files held."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Look at log and journal where they contradict each other, and keep the one you choose.
@@ -51,7 +58,13 @@ def repair(
     What the other one had is kept in files below lost/, beside the journal. Exits with 1 if a
     partition needs a choice.
     """
-    store = cli_of(ctx).bus.store
+    cli = cli_of(ctx)
+    if accept_loss:
+        if keep is not None or partition is not None:
+            raise InvalidInput("--accept-loss: goes with neither --keep nor --partition")
+        _accept(cli, json=json)
+        return
+    store = cli.bus.store
     if keep is None:
         _look(store, partition, json=json)
         return
@@ -63,6 +76,28 @@ def repair(
     if repaired.problem is not None:
         output.fault(f"the store cannot be opened yet: {repaired.problem}")
         raise typer.Exit(Exit.DAMAGED)
+
+
+def _accept(cli: Cli, *, json: bool) -> None:
+    store = cli.bus.store
+    if store.parts.location.damage() is None:
+        raise InvalidInput(
+            "--accept-loss: there is no embedded store here whose files were damaged"
+        )
+    damage = accept_damage(open_home(cli.home_path()))
+    if damage is None:
+        raise InvalidInput("--accept-loss: somebody else has said so already")
+    opened = store.open()
+    if json:
+        output.document(
+            {
+                "store": opened.uuid,
+                "directories": [str(each) for each in damage.directories],
+                "why": damage.why,
+            }
+        )
+    else:
+        typer.echo(f"store {opened.uuid} is open; the damaged files stay in {damage.where}")
 
 
 def _look(store: EventStore, partition: int | None, *, json: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consumers.working.groups import known_groups, plugins
 from eventstore.connection import parse_info
-from eventstore.embedded import inspect, open_home
+from eventstore.embedded import inspect, open_home, read_damage
 from eventstore.embedded.deadline import Deadline
 from eventstore.embedded.options import MIN_FREE_BYTES
 from eventstore.embedded.wire import Answer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventstore.bus import EventBus
-    from eventstore.embedded import HomeStatus
+    from eventstore.embedded import Damage, HomeStatus
     from eventstore.flow import Flow
     from eventstore.log import Log
     from eventstore.payload_store import PayloadStore
@@ -54,10 +54,11 @@ def examine_home(path: Path) -> list[Check]:
         return [Check("home", "ok", 0.0, f"{path} is not there yet; the first use makes it")]
     started = time.perf_counter()
     try:
-        status = inspect(open_home(path))
+        home = open_home(path)
+        status, damage = inspect(home), read_damage(home)
     except EventStoreError as error:
         return [Check("home", "failed", _since(started), str(error), "do as the message says")]
-    found = [("home", _processes(status)), ("disk", _disk(status))]
+    found = [("home", _processes(status)), ("disk", _disk(status)), ("data", _data(damage))]
     if status.last_error is not None:
         detail = f"the last supervisor gave up: {status.last_error}"
         found.append(("supervisor", Finding("warning", detail, "do as the message says")))
@@ -84,6 +85,16 @@ def _processes(status: HomeStatus) -> Finding:
     pids = {"supervisor": status.supervisor, "server": status.server, "worker": status.worker}
     shown = (f"{name} {at.pid if at.alive else 'not running'}" for name, at in pids.items())
     return Finding("ok", f"{where}: pids: {', '.join(shown)}")
+
+
+def _data(damage: Damage | None) -> Finding:
+    if damage is None:
+        return Finding("ok", "its files were found whole")
+    return Finding(
+        "warning",
+        f"its files were damaged and are kept in {damage.where}: {damage.why}",
+        "see that all is there (`eventstore log verify`), then `eventstore repair --accept-loss`",
+    )
 
 
 def _disk(status: HomeStatus) -> Finding:

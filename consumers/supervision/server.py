@@ -7,6 +7,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
+from consumers.supervision.mending import make_ready, mend
 from eventstore.embedded import logs
 from eventstore.embedded.ending import end_server
 from eventstore.embedded.holders import holder_pid
@@ -40,7 +41,8 @@ class ServerKeeper:
     `tick` is called again and again and does what the moment asks for. A server that was killed
     while it served is started again at once, however often. One that fails by itself is started
     again after growing pauses, `_MAX_FAILURES` times in a row; one whose log says that starting
-    again is of no use, not at all. Then `tick` raises `EmbeddedError`.
+    again is of no use, not at all. Then `tick` raises `EmbeddedError`. Data that does not load
+    is moved aside first.
     """
 
     def __init__(self, home: Home, options: SupervisorOptions) -> None:
@@ -100,6 +102,7 @@ class ServerKeeper:
                 return
             logs.rotate(self._home.server_log)
             self._log_offset = logs.size(self._home.server_log)
+            make_ready(self._home)
             self._child = start_server(self._home, self._options)
         if self._child is None:
             self._adopted = True
@@ -112,10 +115,13 @@ class ServerKeeper:
         log = logs.read_from(self._home.server_log, self._log_offset)
         lasting = explain_end(log)
         if lasting is not None:
-            raise EmbeddedError(
-                f"the server of {self._home.path} ended and would again: {lasting}. "
-                f"Full log: {self._home.server_log}"
-            )
+            if not lasting.is_damage:
+                raise EmbeddedError(
+                    f"the server of {self._home.path} ended and would again: {lasting}. "
+                    f"Full log: {self._home.server_log}"
+                )
+            mend(self._home, lasting)
+            return
         _log.warning("the server ended (code %s) after serving for %.1f s", code, served)
         if served >= _SOUND_SECONDS:
             self._failures = 0

@@ -7,18 +7,22 @@ a directory owns the server and a worker. The kernel's file locks say who lives 
 from __future__ import annotations
 
 from eventstore.embedded.client import EmbeddedStore, Endpoint
+from eventstore.embedded.damage import Damage, accept_damage, read_damage
 from eventstore.embedded.down import DownReport, down
 from eventstore.embedded.home import Home, locate, open_home
 from eventstore.embedded.inspection import HomeStatus, inspect
 
 __all__ = [
+    "Damage",
     "DownReport",
     "EmbeddedStore",
     "Endpoint",
     "Home",
     "HomeStatus",
+    "accept_damage",
     "down",
     "inspect",
     "locate",
     "open_home",
+    "read_damage",
 ]

@@ -27,6 +27,16 @@ class Home:
         return self.path / "data"
 
     @property
+    def data_ready(self) -> Path:
+        """What is to be the server's working directory once the damaged one is moved aside."""
+        return self.path / "data.ready"
+
+    @property
+    def damaged(self) -> Path:
+        """Damaged data, a directory each named by its moment; nothing removes it."""
+        return self.path / "damaged"
+
+    @property
     def payloads(self) -> Path:
         """Root of the payload store."""
         return self.path / "payloads"

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.embedded.binary import find_binary
 from eventstore.embedded.locks import FileLock
@@ -24,18 +24,48 @@ _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 _FREE_SOME = "free some disk, and open the store again"
-_REPAIR = "keep a copy of the directory data/, and repair it with valkey-check-aof --fix"
-# Lines by which a server says why starting it again changes nothing: sign, meaning, remedy.
+_NEWER = "run the server that wrote it"
+# Lines by which a server says why starting it again changes nothing: sign, meaning, remedy. What
+# has no remedy is damage: its data is moved aside. The first that is found counts.
 _LASTING = (
     ("No space left on device", "the disk is full", _FREE_SOME),
     ("Short write while writing to the AOF", "the disk is full or over quota", _FREE_SOME),
     ("Can't recover from AOF write error", "the append-only file cannot be written", _FREE_SOME),
-    ("Bad file format reading the append only file", "the append-only file is damaged", _REPAIR),
-    ("Unexpected end of file reading the append", "the append-only file is cut off", _REPAIR),
-    ("Invalid AOF manifest", "the manifest of the append-only file is damaged", _REPAIR),
-    ("Unable to obtain the AOF file", "a part of the append-only file is missing", _REPAIR),
-    ("Can't handle RDB format", "the data is a newer server's", "run that server version"),
+    ("Can't handle RDB format", "the data is a newer server's", _NEWER),
+    ("error: unknown command", "the append-only file has a command unknown here", _NEWER),
+    ("Bad file format reading the append only file", "the append-only file is damaged", ""),
+    ("Unexpected end of file reading the append", "the append-only file is cut off", ""),
+    ("AOF MANIFEST FILE ERROR", "the manifest of the append-only file is damaged", ""),
+    ("Unable to obtain the AOF file", "a part of the append-only file is missing", ""),
+    ("Wrong RDB checksum", "the base of the append-only file is damaged", ""),
+    ("Internal error in RDB reading", "the base of the append-only file is damaged", ""),
 )
+
+
+class End(NamedTuple):
+    """An end that starting again would only repeat: the meaning, the log's line, what to do."""
+
+    meaning: str
+    line: str
+    remedy: str
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether the data is damaged; then there is no remedy but to move it aside."""
+        return not self.remedy
+
+    @property
+    def is_in_base(self) -> bool:
+        """Whether the damage is in the base of the append-only file, a snapshot in RDB format."""
+        return "RDB" in self.line or ".base." in self.line
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the server came to the end of the file in the middle of a command."""
+        return "Unexpected end of file" in self.line
+
+    def __str__(self) -> str:
+        return f"{self.meaning} ({self.line}); nothing was changed; {self.remedy}"
 
 
 def start_server(home: Home, options: SupervisorOptions) -> subprocess.Popen[bytes] | None:
@@ -70,15 +100,12 @@ def start_server(home: Home, options: SupervisorOptions) -> subprocess.Popen[byt
             ) from error
 
 
-def explain_end(log: str) -> str | None:
-    """Return what a server's log says about an end that starting again would only repeat.
-
-    A sentence with the meaning, the line itself and what to do; None if nothing of the kind.
-    """
+def explain_end(log: str) -> End | None:
+    """Return what a server's log says about an end that starting again would only repeat."""
     for sign, meaning, remedy in _LASTING:
         for line in log.splitlines():
             if sign in line:
-                return f"{meaning} ({line.strip()}); nothing was changed; {remedy}"
+                return End(meaning, line.strip(), remedy)
     return None
 
 
@@ -116,6 +143,8 @@ def _command(home: Home, binary: Path, socket: Path, options: SupervisorOptions)
         *("--appendonly", "yes"),
         *("--appendfsync", "always"),
         *("--no-appendfsync-on-rewrite", "no"),
+        # A damaged length looks like a cut-off end too, and the server would drop all behind it.
+        *("--aof-load-truncated", "no"),
         *("--maxmemory", str(maxmemory)),
         *("--maxmemory-policy", "noeviction"),
     ]

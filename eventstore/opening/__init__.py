@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from eventstore.opening.server import look_at_server
-from eventstore.opening.verified_open import Opened, open_store, silent
+from eventstore.opening.verified_open import Opened, open_store, silent, undamaged
 
-__all__ = ["Opened", "look_at_server", "open_store", "silent"]
+__all__ = ["Opened", "look_at_server", "open_store", "silent", "undamaged"]

@@ -14,6 +14,7 @@ from eventstore.errors import Diverged, Poisoned, WrongStore
 from eventstore.flow import Flow, blocking
 from eventstore.journal import START, Journal
 from eventstore.journal_stores import has_record, stores_with_segments
+from eventstore.opening.damaged import coming_back
 from eventstore.opening.partition import Expected, Standing, establish
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def complete(opening: Opening, found: Sequence[Standing]) -> Flow[bool]:
     """Make the partitions that are absent, sealed; return whether the store itself is new.
 
     Raises `WrongStore` if a journal of another store lies where a new one would begin, `Poisoned`
-    for keys without their meta, `Diverged` if what was lost cannot come back from the journal.
+    for keys without their meta, `Diverged` or `DataLost` if what was lost cannot come back from
+    the journal.
     """
     absent = [standing for standing in found if standing.state == "absent"]
     for standing in absent:
@@ -54,10 +56,12 @@ def complete(opening: Opening, found: Sequence[Standing]) -> Flow[bool]:
 def _uuid_of_new(opening: Opening) -> Flow[str]:
     if opening.candidate is not None:
         return opening.candidate
-    if opening.uuid:
+    if opening.uuid and opening.damage is None:
         raise gone(opening.partitions[0])
     namespace = opening.partitions[0].namespace
     others = yield from blocking(journals_of, opening.payloads, namespace)
+    if opening.damage is not None and len(others) < 2:
+        return coming_back(opening, opening.damage, others)
     if others:
         raise WrongStore(
             f"namespace {namespace!r}: the server holds no store, and beside the payloads at "

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from eventstore.connection import Guard, ServerIdentity
+    from eventstore.embedded.damage import Damage
     from eventstore.keys import Keys
     from eventstore.opening.readding import Readded
     from eventstore.payload_store import PayloadStore
@@ -54,6 +55,10 @@ def silent(partition: int, at: int, goal: int) -> None:
     """Take no notice of how far a log is."""
 
 
+def undamaged() -> None:
+    """Know of no damaged files, as of a server that is not the embedded one."""
+
+
 def open_store(
     partitions: Sequence[Keys],
     settings: StoreSettings,
@@ -65,21 +70,22 @@ def open_store(
     prepare: Callable[[], object],
     candidate: str | None = None,
     report: Callable[[int, int, int], object] = silent,
+    damage: Callable[[], Damage | None] = undamaged,
 ) -> Flow[Opened]:
     """Verify the server and open every partition on it.
 
     `uuid` is the store that this process opened before, "" for none; `remembered` the last
     (position, chain) that it saw acknowledged, a partition. `prepare` is called before the first
     look at files, of a server that is fit: a refusal leaves no directory behind. `candidate` is
-    the uuid of the store to make if there is none. Raises `WrongStore`, `Sealed`, `Diverged`,
-    `Poisoned`, `StoreUnreachable`, and what `verify` raises.
+    the uuid of the store to make if there is none. `damage` returns what became of the files that
+    the server had before; it is asked where something has to be verified. Raises `WrongStore`,
+    `Sealed`, `Diverged`, `Poisoned`, `StoreUnreachable`, and what `verify` raises.
     """
     control.admitted = None
     identity = yield from look_at_server(settings)
     # From here on no connection may reach another instance than the one just looked at.
     control.admitted = identity
     lease = OpeningLease(partitions[0], settings.lease_seconds)
-    opening = Opening(partitions, identity, payloads, lease, uuid, candidate, report)
     findings = Findings()
     while True:
         found = yield from look_at_all(partitions, identity, uuid)
@@ -87,6 +93,8 @@ def open_store(
             break
         yield from blocking(prepare)
         if (yield from lease.take_or_wait()):
+            noted: Damage | None = yield from blocking(damage)
+            opening = Opening(partitions, identity, payloads, lease, uuid, candidate, report, noted)
             yield from _verify_and_release(opening, findings)
     yield from blocking(prepare)
     uuid = found[0].uuid

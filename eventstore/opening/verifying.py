@@ -18,6 +18,7 @@ from eventstore.journal_format import partition_folder
 from eventstore.opening.clearing import finish_clearing
 from eventstore.opening.comparing import compare, two_histories
 from eventstore.opening.completing import complete, foreign_journals
+from eventstore.opening.damaged import check_came_back
 from eventstore.opening.partition import Standing, admit, look_at_all
 from eventstore.opening.readding import Source, readd_tail
 from eventstore.views import checkpoint
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eventstore.connection import ServerIdentity
+    from eventstore.embedded.damage import Damage
     from eventstore.journal import End
     from eventstore.keys import Keys
     from eventstore.opening.comparing import Comparison
@@ -43,7 +45,8 @@ class Opening:
 
     `uuid` is the store that it must be, "" for any. `candidate` is the uuid of the store to make
     where there is none; None asks the journals first. `report` is told how far a partition's log
-    is while events are put back, and where that will end.
+    is while events are put back, and where that will end. `damage` is what became of the files
+    that the server had before, None if nothing did.
     """
 
     partitions: Sequence[Keys]
@@ -53,6 +56,7 @@ class Opening:
     uuid: str
     candidate: str | None
     report: Callable[[int, int, int], object]
+    damage: Damage | None
 
 
 @dataclass
@@ -68,8 +72,8 @@ def verify(opening: Opening, findings: Findings) -> Flow[None]:
     """Verify and open every partition that is sealed; note in `findings` what was found.
 
     Returns early if another opener got ahead. Raises `WrongStore`, `Poisoned`, `Diverged`,
-    `TwoHistories`, `JournalDamaged`, `UndecodableEvent`, and `PayloadStoreError` while the
-    journal cannot be read; the store stays sealed then.
+    `TwoHistories`, `DataLost`, `JournalDamaged`, `UndecodableEvent`, and `PayloadStoreError`
+    while the journal cannot be read; the store stays sealed then.
     """
     findings.unproven.clear()
     found = yield from look_at_all(opening.partitions, opening.identity, opening.uuid)
@@ -89,6 +93,8 @@ def verify(opening: Opening, findings: Findings) -> Flow[None]:
         if end is None:
             return
         ends.append(end)
+    for standing, end in zip(sealed, ends, strict=True):
+        check_came_back(opening, standing.keys, end)
     for standing, end in zip(sealed, ends, strict=True):
         if not (yield from admit(standing, opening.identity, end)):
             return

@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from support.artifacts import artifacts
+from support.damaging import before, contents
 from support.embedded import Sandbox, connect, kill
 
+from eventstore.embedded import accept_damage
+from eventstore.embedded.append_only import DIRECTORY
 from eventstore.embedded.binary import find_binary
 from eventstore.embedded.locks import is_shared
-from eventstore.errors import EmbeddedError
+from eventstore.errors import DataLost, EmbeddedError
+from eventstore.settings import AppSettings
+from eventstore.store import EventStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,27 +89,28 @@ def test_a_supervisor_that_cannot_run_is_shown_by_the_end_of_its_log(
         sandbox.store().ensure()
 
 
-def damage(directory: Path) -> None:
-    (log,) = directory.glob("appendonlydir/*.incr.aof")
-    content = bytearray(log.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 100] = bytes(100)
-    log.write_bytes(content)
-
-
-def test_damaged_data_is_reported_kept_and_not_tried_again_and_again(sandbox: Sandbox) -> None:
-    with sandbox.store() as store, connect(store.ensure()) as client:
-        for number in range(100):
-            client.set(f"k{number}", b"v" * 10)
+def test_damaged_data_is_moved_aside_and_every_opener_is_told_what_is_lost(
+    sandbox: Sandbox,
+) -> None:
+    settings = AppSettings(mode="test", home=sandbox.home.path)
+    with sandbox.store() as started:
+        started.ensure()
+        with EventStore(settings) as store:
+            for _ in range(10):
+                store.append("a", artifacts("a", 1))
     sandbox.stop()
-    damage(sandbox.home.data)
-    files = sorted(sandbox.home.data.rglob("*"))
-    sandbox.home.server_log.unlink()
-    with pytest.raises(EmbeddedError, match=r"append-only file is damaged.*valkey-check-aof"):
-        sandbox.store().ensure()
-    sandbox.wait_until_over()
-    assert sandbox.home.server_log.read_text().count("Server initialized") == 1
-    assert sorted(sandbox.home.data.rglob("*")) == files
+    before(8)(sandbox.home.data / DIRECTORY)
+    damaged = contents(sandbox.home.data / DIRECTORY)
+    with sandbox.store() as started:
+        started.ensure()
+        with EventStore(settings) as store, pytest.raises(DataLost, match="3 acknowledged") as lost:
+            store.open()
+        (kept,) = lost.value.directories
+        assert contents(kept / DIRECTORY) == damaged
+        assert f"All of it is kept in {kept}" in sandbox.home.supervisor_log.read_text()
+        accept_damage(sandbox.home)
+        with EventStore(settings) as store:
+            assert len(store.read("a")) == 7
 
 
 def test_a_disk_that_takes_no_more_is_reported_and_what_was_acknowledged_is_kept(
@@ -134,7 +141,7 @@ def test_a_disk_that_takes_no_more_is_reported_and_what_was_acknowledged_is_kept
 def test_a_server_that_fails_again_and_again_is_given_up(sandbox: Sandbox) -> None:
     (sandbox.home.data / "appendonlydir").touch()
     with pytest.raises(EmbeddedError, match="did not come up in 5 attempts: ended with code 1"):
-        sandbox.store().ensure(timeout=30)
+        sandbox.store().ensure(timeout=60)
     assert sandbox.home.server_log.read_text().count("Server initialized") == 5
 
 

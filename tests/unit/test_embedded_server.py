@@ -53,6 +53,9 @@ class TestWithoutTheWheel:
             find_binary(str(tmp_path))
 
 
+FIRST = "1:M 22 Nov 2026 14:08:03.684 * Server initialized\n"
+
+
 @pytest.mark.parametrize(
     ("line", "meaning"),
     [
@@ -61,23 +64,63 @@ class TestWithoutTheWheel:
             "the disk is full or over quota",
         ),
         ("# Error writing to the AOF file: No space left on device", "the disk is full"),
+        ("# Can't handle RDB format version 90", "the data is a newer server's"),
+        (
+            "# Error reading the append only file a.1.incr.aof, error: unknown command 'XZ'",
+            "the append-only file has a command unknown here",
+        ),
+    ],
+)
+def test_an_end_that_would_repeat_is_explained(line: str, meaning: str) -> None:
+    explained = explain_end(f"{FIRST}1:M 22 Nov 2026 14:08:03 {line}\n")
+    assert explained is not None
+    assert not explained.is_damage
+    assert str(explained).startswith(f"{meaning} (1:M 22 Nov 2026 14:08:03 {line}); ")
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning", "in_base"),
+    [
         (
             "# Bad file format reading the append only file appendonly.aof.1.incr.aof: make a ...",
             "the append-only file is damaged",
+            False,
+        ),
+        (
+            "# Bad file format reading the append only file appendonly.aof.1.base.rdb: make a ...",
+            "the append-only file is damaged",
+            True,
         ),
         (
             "# Unable to obtain the AOF file appendonly.aof.1.incr.aof length. stat: No such file",
             "a part of the append-only file is missing",
+            False,
         ),
-        ("# Invalid AOF manifest file format", "the manifest of the append-only file is damaged"),
-        ("# Can't handle RDB format version 90", "the data is a newer server's"),
+        (
+            "*** FATAL AOF MANIFEST FILE ERROR ***",
+            "the manifest of the append-only file is damaged",
+            False,
+        ),
+        (
+            "# Wrong RDB checksum expected: (4f) but got (5f). Aborting now.",
+            "the base of the append-only file is damaged",
+            True,
+        ),
+        (
+            "# Internal error in RDB reading offset 0, function at rdb.c:3632 -> Unexpected EOF",
+            "the base of the append-only file is damaged",
+            True,
+        ),
     ],
 )
-def test_an_end_that_would_repeat_is_explained(line: str, meaning: str) -> None:
-    log = f"1:M 22 Nov 2026 14:08:03.684 * Server initialized\n1:M 22 Nov 2026 14:08:03 {line}\n"
-    explained = explain_end(log)
+def test_damaged_data_is_told_from_what_can_be_mended_from_outside(
+    line: str, meaning: str, in_base: bool
+) -> None:
+    explained = explain_end(f"{FIRST}{line}\n")
     assert explained is not None
-    assert explained.startswith(f"{meaning} (1:M 22 Nov 2026 14:08:03 {line}); ")
+    assert explained.is_damage
+    assert (explained.meaning, explained.line) == (meaning, line)
+    assert explained.is_in_base == in_base
 
 
 def test_an_end_from_outside_needs_no_explanation() -> None:
