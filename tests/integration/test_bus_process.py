@@ -139,7 +139,7 @@ class TestBlocking:
                 ]
             finally:
                 ended.set()
-            count = sum(run.result(timeout=20) for run in runs)
+            count = sum(run.result(timeout=60) for run in runs)
         with open_store(server, namespace) as store:
             refs = {found.event.ref for found in store.read("s")}
         assert len(refs) == count + 10

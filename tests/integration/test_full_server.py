@@ -102,11 +102,11 @@ def test_a_subscriber_begins_and_commits_on_a_full_server(small: SmallStore) -> 
 def test_producers_that_try_again_get_everything_in_while_a_worker_drains(
     small: SmallStore,
 ) -> None:
-    # Four times as many payload bytes as there is room, and room for all headers.
-    count = 50
-    small.leave_room(PRODUCERS * count * PAYLOAD // 4 + 3 * MIB)
+    # Room for all headers, and for a quarter of the payload bytes, which are the most of it.
+    count, size = 50, 4 * PAYLOAD
+    small.leave_room(PRODUCERS * count * size // 4 + 3 * MIB)
     with ThreadPoolExecutor(PRODUCERS) as pool:
-        done = [pool.submit(small.produce, session, count) for session in SESSIONS]
+        done = [pool.submit(small.produce, session, count, size) for session in SESSIONS]
         until(lambda: small.refused, what="a refusal")
         with running(small.settings, known_groups()):
             for each in done:

@@ -59,7 +59,7 @@ def test_other_requests_are_refused(served: Monitored, path: str, method: str, s
     ],
 )
 def test_what_is_no_request_is_answered_with_400(served: Monitored, request_bytes: bytes) -> None:
-    with socket.create_connection((served.host, served.port), timeout=10) as connection:
+    with socket.create_connection((served.host, served.port), timeout=60) as connection:
         connection.sendall(request_bytes)
         assert connection.recv(1024).startswith(b"HTTP/1.1 400 Bad Request\r\n")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from support.server import PrivateServer
 
-STOP_TIMEOUT = 15.0
+STOP_TIMEOUT = 60.0
 
 
 def test_each_worker_has_a_file_of_its_own(

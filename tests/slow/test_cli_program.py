@@ -90,7 +90,7 @@ def test_up_in_the_foreground_ends_on_ctrl_c(sandbox: Sandbox, tmp_path: Path) -
     with start_program("up", "--stay", env=environment(sandbox), cwd=tmp_path) as up:
         sandbox.server_pid()
         up.send_signal(signal.SIGINT)
-        _, log = up.communicate(timeout=30)
+        _, log = up.communicate(timeout=60)
     assert up.returncode == 0, log
     assert sandbox.server_pids() == []
 
@@ -111,9 +111,9 @@ def test_work_consumes_until_sigterm(server: PrivateServer, namespace: str, tmp_
             listed = run_program("projection", "list", "--json", env=env, cwd=tmp_path).stdout
             return {row["group"] for row in json.loads(listed) if row["lag_events"] == 0}
 
-        assert until(caught_up, timeout=45, what="a group at the head") == {"index"}
+        assert until(caught_up, what="a group at the head") == {"index"}
         work.send_signal(signal.SIGTERM)
-        _, log = work.communicate(timeout=30)
+        _, log = work.communicate(timeout=60)
     assert work.returncode == 0, log
     refused = run_program("work", "--only", "nonsense", env=env, cwd=tmp_path, code=2)
     assert "timeline" in refused.stderr
@@ -139,7 +139,7 @@ def test_tail_follows_until_ctrl_c(server: PrivateServer, namespace: str, tmp_pa
             run_program("artifact", "publish", "s", "1", env=env, cwd=tmp_path)
             assert json.loads(tail.stdout.readline())["position"] == position
         tail.send_signal(signal.SIGINT)
-        rest, said = tail.communicate(timeout=30)
+        rest, said = tail.communicate(timeout=60)
     assert (tail.returncode, rest, said) == (130, "", "")
 
 
@@ -154,7 +154,7 @@ def test_a_reader_that_stops_reading_is_no_fault(
         assert tail.stdout.readline()
         tail.stdout.close()
         run_program("artifact", "publish", "s", "2", env=env, cwd=tmp_path)
-        assert tail.wait(timeout=30) == 141
+        assert tail.wait(timeout=60) == 141
         assert tail.stderr is not None
         assert tail.stderr.read() == ""
 

@@ -59,7 +59,7 @@ def worker(environment: dict[str, str], log: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        assert process.wait(15) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
 
 
 def publish_calls(store: EventStore) -> None:

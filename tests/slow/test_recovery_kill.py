@@ -61,7 +61,7 @@ class Killed:
         )
 
     def close(self) -> None:
-        self._program.communicate(timeout=30)
+        self._program.communicate(timeout=60)
         assert self._program.returncode == 0
 
     def perform(self, action: str, kill_at: int = 0) -> int:

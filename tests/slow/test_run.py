@@ -123,11 +123,11 @@ def test_stay_serves_on_until_ctrl_c(sandbox: Sandbox) -> None:
             shown += line
         address = re.search(r"Metrics: (http://\S+)", shown)
         assert address is not None
-        with urlopen(address[1], timeout=10) as answer:
+        with urlopen(address[1], timeout=60) as answer:
             assert b"eventstore_projection_lag_events" in answer.read()
         until(lambda: sandbox.status().in_use, what="the program to hold the store open")
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
     assert sandbox.server_pids(), "the store lingers for the next program"
 
 

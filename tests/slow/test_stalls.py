@@ -203,7 +203,7 @@ def test_a_worker_whose_driver_hangs_ends_on_request(
     try:
         until(called.exists, what="a call of the driver")
         process.terminate()
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()

@@ -62,7 +62,7 @@ class Site:
         )
 
     def close(self) -> None:
-        self._program.communicate(timeout=30)
+        self._program.communicate(timeout=60)
         assert self._program.returncode == 0
         self.store.close()
         self._checked.client.close()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from consumers.working.worker import Worker
 
-BOUND = 5.0
+BOUND = 60.0
 
 
 def owned(*workers: Worker) -> list[list[Slot]]:

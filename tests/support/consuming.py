@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from eventstore.views import Checkpoint
     from projections.base import State
 
-STOP_TIMEOUT = 15.0
+STOP_TIMEOUT = 60.0
 
 
 class Counting:

@@ -94,8 +94,8 @@ class SmallStore:
             _acknowledged(session_id, item, row) for item, row in zip(items, rows, strict=True)
         ]
 
-    def produce(self, session_id: str, count: int) -> None:
-        """Append so many payloads, each again while the server is full, as `refused` notes."""
+    def produce(self, session_id: str, count: int, size: int = PAYLOAD) -> None:
+        """Append so many payloads of a size, each again while the server is full, as `refused` notes."""
 
         def is_taken() -> bool:
             try:
@@ -107,7 +107,7 @@ class SmallStore:
 
         with EventStore(self.settings) as store:
             for _ in range(count):
-                items = drafts(session_id, 1, os.urandom(PAYLOAD))
+                items = drafts(session_id, 1, os.urandom(size))
                 until(is_taken, what="room for an append")
 
     def problems(self, *, caught_up: bool) -> list[str]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from consumers.working.groups import Factory
     from eventstore.settings import AppSettings
 
-REQUEST_TIMEOUT = 10.0
+REQUEST_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ def make_settings(
 ) -> AppSettings:
     """Return settings of a store on `server`; `store` are further fields of the store section.
 
-    Payloads lie in memory, in a tree of the namespace's own.
+    Payloads lie in memory, in a tree of the namespace's own. Reads wait as long as a test does.
     """
     return AppSettings(
         mode="test",
         redis={"url": server.url},
-        store={"namespace": namespace, "partitions": partitions, **store},
+        store={"namespace": namespace, "partitions": partitions, "read_timeout": 60.0, **store},
         payloads={"url": f"memory://{quote(namespace, safe='')}"},
     )
 

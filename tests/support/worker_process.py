@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eventstore.settings import AppSettings
 
 TESTS = Path(__file__).parents[1]
-STOP_TIMEOUT = 15.0
+STOP_TIMEOUT = 60.0
 
 
 class WorkerProcess:

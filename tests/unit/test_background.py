@@ -93,7 +93,7 @@ def test_a_forgotten_coroutine_may_be_started_on_the_loop_itself() -> None:
         run_async_fire_and_forget(inner())
 
     run_async(outer())
-    assert done.wait(30)
+    assert done.wait(60)
 
 
 def test_standard_output_is_untouched() -> None:
