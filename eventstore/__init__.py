@@ -12,6 +12,12 @@ started before the first call.
 from __future__ import annotations
 
 from eventstore.async_bus import AsyncEventBus, get_async_bus
+from eventstore.async_overrides import (
+    async_effective_agent,
+    async_override_history,
+    async_read_override,
+    async_write_override,
+)
 from eventstore.async_sessions import AsyncSession, get_async_session
 from eventstore.background import (
     forgotten_failures,
@@ -131,6 +137,10 @@ __all__ = [
     "Write",
     "WrongThread",
     "agents",
+    "async_effective_agent",
+    "async_override_history",
+    "async_read_override",
+    "async_write_override",
     "connect_celery",
     "current_episode_id",
     "current_timestamp",

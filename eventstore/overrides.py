@@ -1,4 +1,4 @@
-"""Overrides of agents' configuration: write, read, and the agent as it is in a conversation.
+"""Overrides of agents' configuration, for blocking callers: write, read, the agent as it is.
 
     from eventstore import write_override
 
@@ -6,18 +6,15 @@
 
 Every write is an event; nothing expires, and none is lost among writers at once. `client` is a
 `redis.Redis`, a bus, or None for the configured store (`eventstore.client_bus`).
+`eventstore.async_overrides` is the asyncio twin; a test compares them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from eventstore.agent_config import agents, overridden
 from eventstore.client_bus import bus_for
-from eventstore.deciding import Deciding
-from eventstore.errors import AgentNotFound, OverrideLocked
 from eventstore.overriding import Overriding
-from eventstore.session_events import OverrideWritten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +43,8 @@ def write_override(
     caller's, a call whose outcome is unknown (`Unavailable`) may be made again. Raises
     `InvalidEvent` or `InvalidName`; then, and with False, nothing was written.
     """
-    bus = bus_for(client)
-    try:
-        bus.store.runner.run(_flows(bus).write(agent_id, conversation_id, patch, ref))
-    except OverrideLocked:
-        return False
-    return True
+    store = bus_for(client).store
+    return store.runner.run(Overriding(store.parts).patch(agent_id, conversation_id, patch, ref))
 
 
 def read_override(
@@ -63,13 +56,14 @@ def read_override(
 ) -> dict[str, Any]:
     """Return what overrides an agent's configuration; empty if nothing does.
 
-    `as_of` is a `seq` of the conversation (the event of that seq counts) or a time (what was
-    written until then). Whether it is locked, `override_history` says.
+    `as_of` is a `seq` of the conversation (the event of that seq counts) or a time by the
+    server's clock (what was appended until then), as for branches: `SessionNotFound` for a
+    conversation without events, `InvalidInput` for a seq that it does not have. Whether it is
+    locked, `override_history` says.
     """
-    bus = bus_for(client)
-    flows = _flows(bus)
-    found = bus.store.reading(lambda: flows.read(agent_id, conversation_id, as_of))
-    return dict(found.effective)
+    store = bus_for(client).store
+    flows = Overriding(store.parts)
+    return dict(store.reading(lambda: flows.read(agent_id, conversation_id, as_of)).effective)
 
 
 def override_history(client: Client, agent_id: str, conversation_id: str) -> list[dict[str, Any]]:
@@ -77,24 +71,9 @@ def override_history(client: Client, agent_id: str, conversation_id: str) -> lis
 
     Each as `ref`, `seq`, `ts`, `author`, `patch`, `effective` (the override after it), `locked`.
     """
-    bus = bus_for(client)
-    flows = _flows(bus)
-    rows = []
-    for recorded in bus.store.reading(lambda: flows.history(agent_id, conversation_id)):
-        event = recorded.event
-        assert isinstance(event, OverrideWritten)
-        rows.append(
-            {
-                "ref": event.ref,
-                "seq": recorded.seq,
-                "ts": event.ts,
-                "author": event.meta.get("author"),
-                "patch": event.patch,
-                "effective": event.effective,
-                "locked": event.locked,
-            }
-        )
-    return rows
+    store = bus_for(client).store
+    flows = Overriding(store.parts)
+    return store.reading(lambda: flows.history(agent_id, conversation_id))
 
 
 def effective_agent(agent_id: str, conversation_id: str, client: Client = None) -> AgentConfig:
@@ -103,13 +82,5 @@ def effective_agent(agent_id: str, conversation_id: str, client: Client = None) 
     Raises `AgentNotFound` if no such agent is configured, and `SettingsError` naming the key if
     the override does not fit the agent.
     """
-    configured = next((agent for agent in agents() if agent.id == agent_id), None)
-    if configured is None:
-        raise AgentNotFound(agent_id)
-    override = read_override(client, agent_id, conversation_id)
-    return overridden(configured, override, f"override of {agent_id!r} in {conversation_id!r}")
-
-
-def _flows(bus: EventBus) -> Overriding:
-    parts = bus.store.parts
-    return Overriding(parts.log, Deciding(parts.log, parts.appender))
+    store = bus_for(client).store
+    return store.runner.run(Overriding(store.parts).effective_agent(agent_id, conversation_id))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from eventstore.deciding import Asked, Decision, deciding_agent, stamp
-from eventstore.errors import InvalidEvent, InvalidInput, OverrideLocked
-from eventstore.flow import Flow, call
+from eventstore.agent_config import agents, overridden
+from eventstore.deciding import Asked, Deciding, Decision, deciding_agent, stamp
+from eventstore.errors import AgentNotFound, InvalidEvent, OverrideLocked
+from eventstore.flow import Flow, blocking, call
 from eventstore.json_values import check_json
 from eventstore.lanes import LaneHead, lane_heads
+from eventstore.moments import last_at
 from eventstore.names import check_name
 from eventstore.session_events import OverrideWritten
-from eventstore.times import parse_timestamp
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from eventstore.agent_config import AgentConfig
     from eventstore.codec import Recorded
     from eventstore.commands import Appended
-    from eventstore.deciding import Deciding
     from eventstore.log import Log
+    from eventstore.parts import Parts
 
 LOCK: Final = "lock"
 _PAGE: Final = 500
@@ -49,11 +50,11 @@ NO_OVERRIDE: Final = Override({}, locked=False)
 
 
 class Overriding:
-    """The operations on overrides of a store."""
+    """The operations on overrides of a store. All are flows."""
 
-    def __init__(self, log: Log, deciding: Deciding) -> None:
-        self._log = log
-        self._deciding = deciding
+    def __init__(self, parts: Parts) -> None:
+        self._log: Log = parts.log
+        self._deciding = Deciding(parts.log, parts.appender)
 
     def write(
         self, agent_id: str, session_id: str, patch: Mapping[str, Any], ref: str | None = None
@@ -90,43 +91,94 @@ class Overriding:
         )
         return (yield from self._deciding.decide(ref, asked, make))
 
+    def patch(
+        self, agent_id: str, session_id: str, patch: Mapping[str, Any], ref: str | None
+    ) -> Flow[bool]:
+        """Append a patch as `write` does; return False, with nothing written, if it is locked."""
+        try:
+            yield from self.write(agent_id, session_id, patch, ref)
+        except OverrideLocked:
+            return False
+        return True
+
     def read(
         self, agent_id: str, session_id: str, as_of: int | str | datetime | None = None
     ) -> Flow[Override]:
         """Return the override now, or as of a `seq` of the session or a time.
 
-        As of a seq, the event of that seq counts; as of a time, what was written until then.
+        A moment is what `eventstore.moments` says it is, for branches and overrides alike.
         """
         lane = override_lane(agent_id)
         keys = self._log.keys_of(session_id)
-        heads = yield from call(lane_heads(keys, session_id, [lane]))
-        if as_of is None or heads[lane].next == 0:
-            return override_at(heads[lane])
-        moment, last = _moment(as_of)
-        override = NO_OVERRIDE
-        for recorded in (yield from self.history(agent_id, session_id, to_seq=last)):
-            event = recorded.event
-            assert isinstance(event, OverrideWritten)
-            if moment is None or event.ts <= moment:
-                override = Override(event.effective, event.locked)
-        return override
+        head = (yield from call(lane_heads(keys, session_id, [lane])))[lane]
+        if as_of is None:
+            return override_at(head)
+        if isinstance(as_of, str | datetime):
+            last = yield from last_at(self._log, session_id, None, as_of)
+        else:
+            last = yield from last_at(self._log, session_id, as_of, None)
+        if last is None or head.position is None:
+            return NO_OVERRIDE
+        if head.position <= last.position:
+            return override_at(head)
+        return (yield from self._last_before(agent_id, session_id, last.seq + 1))
 
-    def history(
-        self, agent_id: str, session_id: str, to_seq: int | None = None
-    ) -> Flow[list[Recorded]]:
-        """Return the events that wrote an agent's override, oldest first; walks the session."""
+    def _last_before(self, agent_id: str, session_id: str, end: int) -> Flow[Override]:
+        """Return what the last patch before a seq left; walks the session backwards."""
+        while end > 0:
+            start = max(0, end - _PAGE)
+            page = yield from self._log.read(session_id, from_seq=start, to_seq=end, backwards=True)
+            for recorded in page:
+                event = recorded.event
+                if isinstance(event, OverrideWritten) and event.agent_id == agent_id:
+                    return Override(event.effective, event.locked)
+            end = start
+        return NO_OVERRIDE
+
+    def history(self, agent_id: str, session_id: str) -> Flow[list[dict[str, Any]]]:
+        """Return the patches of an agent's override, oldest first; walks the session."""
         check_name("agent_id", agent_id)
-        found: list[Recorded] = []
+        found: list[dict[str, Any]] = []
         first = 0
-        while to_seq is None or first < to_seq:
+        while True:
             page: list[Recorded] = yield from self._log.read(
-                session_id, from_seq=first, to_seq=to_seq, limit=_PAGE
+                session_id, from_seq=first, limit=_PAGE
             )
-            found += [each for each in page if _overrides(each, agent_id)]
+            found += [
+                _history_row(recorded, recorded.event)
+                for recorded in page
+                if isinstance(recorded.event, OverrideWritten)
+                and recorded.event.agent_id == agent_id
+            ]
             if len(page) < _PAGE:
-                break
+                return found
             first += _PAGE
-        return found
+
+    def effective_agent(self, agent_id: str, session_id: str) -> Flow[AgentConfig]:
+        """Return an agent of `agents()` with its override merged in."""
+        configured: AgentConfig = yield from blocking(_configured, agent_id)
+        override = yield from self._log.ready(lambda: self.read(agent_id, session_id))
+        where = f"override of {agent_id!r} in {session_id!r}"
+        return overridden(configured, override.effective, where)
+
+
+def _configured(agent_id: str) -> AgentConfig:
+    for agent in agents():
+        if agent.id == agent_id:
+            return agent
+    raise AgentNotFound(agent_id)
+
+
+def _history_row(recorded: Recorded, event: OverrideWritten) -> dict[str, Any]:
+    return {
+        "ref": event.ref,
+        "seq": recorded.seq,
+        "ts": event.ts,
+        "author": event.meta.get("author"),
+        "patch": event.patch,
+        "effective": event.effective,
+        "locked": event.locked,
+    }
 
 
 def check_patch(patch: Any) -> None:
@@ -153,19 +205,3 @@ def override_at(head: LaneHead) -> Override:
     if head.state is None:
         return NO_OVERRIDE
     return Override(head.state["effective"], head.state["locked"])
-
-
-def _moment(as_of: int | str | datetime) -> tuple[str | None, int | None]:
-    """Return the time and the end of the seqs that `as_of` names."""
-    if isinstance(as_of, bool):
-        raise InvalidInput("as_of: a seq or a time, not a truth value")
-    if isinstance(as_of, int):
-        if as_of < 0:
-            raise InvalidInput(f"as_of: seqs count from 0, {as_of} is below it")
-        return None, as_of + 1
-    return parse_timestamp(as_of, "as_of"), None
-
-
-def _overrides(recorded: Recorded, agent_id: str) -> bool:
-    event = recorded.event
-    return isinstance(event, OverrideWritten) and event.agent_id == agent_id

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from support.consuming import publish
 from support.stores import open_store
 
 from eventstore import (
@@ -24,11 +25,21 @@ from eventstore import (
 )
 from eventstore.bus import EventBus
 from eventstore.client_bus import bus_for, redis_settings_of, reset_client_buses
-from eventstore.errors import InvalidEvent, InvalidInput, InvalidName, RefConflict, SettingsError
+from eventstore.drafts import draft
+from eventstore.errors import (
+    InvalidEvent,
+    InvalidInput,
+    InvalidName,
+    RefConflict,
+    SessionNotFound,
+    SettingsError,
+)
 from eventstore.refs import generate_ref
+from eventstore.session_events import OverrideWritten
+from eventstore.times import from_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from support.server import PrivateServer
@@ -89,8 +100,46 @@ class TestPatches:
         assert read_override(bus, "a", "c", as_of=first["seq"]) == {"model": "m"}
         assert read_override(bus, "a", "c", as_of=second["seq"] - 1) == {"model": "m"}
         assert read_override(bus, "a", "c", as_of=second["seq"]) == {"model": "n"}
+        assert read_override(bus, "b", "c", as_of=second["seq"]) == {}
         assert read_override(bus, "a", "c", as_of=before) == {}
-        assert read_override(bus, "a", "c", as_of=second["ts"]) == {"model": "n"}
+        appended = bus.store.read("c")[second["seq"]].appended_at
+        assert read_override(bus, "a", "c", as_of=from_milliseconds(appended)) == {"model": "n"}
+
+    def test_a_time_is_that_of_the_append(self, bus: EventBus) -> None:
+        """An event time of long ago does not put a patch into a past that it was not in."""
+        write_override(bus, "a", "c", {"model": "m"})
+        event = OverrideWritten(
+            ref=generate_ref(),
+            session_id="c",
+            agent_id="a",
+            ts="2001-01-01T00:00:00.000Z",
+            patch={"model": "n"},
+            effective={"model": "n"},
+        )
+        bus.store.append("c", [draft(event)])
+        assert read_override(bus, "a", "c", as_of="2002-01-01T00:00:00.000Z") == {}
+        assert read_override(bus, "a", "c", as_of=0) == {"model": "m"}
+
+    def test_a_patch_of_long_ago_is_found(self, bus: EventBus) -> None:
+        write_override(bus, "a", "c", {"model": "m"})
+        publish(bus.store, "c", 600)
+        write_override(bus, "a", "c", {"model": "n"})
+        assert read_override(bus, "a", "c", as_of=600) == {"model": "m"}
+        assert len(override_history(bus, "a", "c")) == 2
+
+    @pytest.mark.parametrize("seq", [-1, 1, True, 1.5])
+    def test_a_moment_is_what_it_is_for_branches(self, bus: EventBus, seq: Any) -> None:
+        reads: list[Callable[[], object]] = [
+            lambda: read_override(bus, "a", "c", as_of=seq),
+            lambda: bus.as_of("c", seq=seq),
+        ]
+        for read in reads:
+            with pytest.raises(SessionNotFound):
+                read()
+        write_override(bus, "a", "c", {"model": "m"})
+        for read in reads:
+            with pytest.raises(InvalidInput, match="seq"):
+                read()
 
     def test_nothing_expires(self, bus: EventBus, redis_client: redis.Redis) -> None:
         write_override(bus, "a", "c", {"model": "m", "lock": True})

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eventstore import AsyncEventBus, AsyncEventStore, EventBus, EventStore
+import eventstore
+from eventstore import (
+    AsyncEventBus,
+    AsyncEventStore,
+    EventBus,
+    EventStore,
+    async_overrides,
+    overrides,
+)
 from eventstore.async_bus_branches import AsyncBusBranches
 from eventstore.bus_branches import BusBranches
 from eventstore.store_recovery import AsyncStoreRecovery, StoreRecovery
@@ -27,7 +35,7 @@ OTHER_RESULT = {"compete", "redis", "subscribe"}
 NOT_AWAITED = {"bind", "compete", "redis", "subscribe"}
 
 
-def public(cls: type) -> dict[str, Any]:
+def public(cls: object) -> dict[str, Any]:
     return {name: member for name, member in vars(cls).items() if not name.startswith("_")}
 
 
@@ -65,6 +73,22 @@ def first_clause(member: object) -> str:
     text = inspect.getdoc(member)
     assert text
     return re.split(r"[;.\n]", text)[0]
+
+
+def test_overrides_are_the_same_functions() -> None:
+    names = [name for name, member in public(overrides).items() if inspect.isfunction(member)]
+    ours = [name for name in names if public(overrides)[name].__module__ == overrides.__name__]
+    assert ours == ["write_override", "read_override", "override_history", "effective_agent"]
+    for name in ours:
+        blocking, twin = getattr(overrides, name), getattr(async_overrides, f"async_{name}")
+        assert inspect.iscoroutinefunction(twin)
+        assert getattr(eventstore, twin.__name__) is twin
+        assert first_clause(blocking) == first_clause(twin)
+        taken = [
+            [(each.name, each.kind, each.default) for each in found.parameters.values()]
+            for found in (inspect.signature(blocking), inspect.signature(twin))
+        ]
+        assert taken[0] == taken[1]
 
 
 def test_both_can_be_used_in_a_with_block() -> None:
