@@ -10,11 +10,13 @@ from eventstore.agent_config import agents, overridden
 from eventstore.deciding import Asked, Deciding, Decision, deciding_agent, stamp
 from eventstore.errors import AgentNotFound, InvalidEvent, OverrideLocked
 from eventstore.flow import Flow, blocking, call
+from eventstore.headers import INTEGER_BITS
 from eventstore.json_values import check_json
 from eventstore.lanes import LaneHead, lane_heads
 from eventstore.moments import last_at
 from eventstore.names import check_name
 from eventstore.session_events import OverrideWritten
+from eventstore.shown import shown
 
 if TYPE_CHECKING:
     from eventstore.agent_config import AgentConfig
@@ -187,12 +189,12 @@ def check_patch(patch: Any) -> None:
         raise InvalidEvent("patch", f"is a mapping of settings, not {type(patch).__name__}")
     for key in patch:
         if not (isinstance(key, str) and key):
-            raise InvalidEvent("patch", f"a key is text that is not empty, not {key!r}")
+            raise InvalidEvent("patch", f"a key is text that is not empty, not {shown(key)}")
     if not patch:
         raise InvalidEvent("patch", "is empty; name at least one key")
     if not isinstance(patch.get(LOCK, False), bool):
         raise InvalidEvent("patch.lock", "is True or False")
-    check_json(dict(patch), "patch")
+    check_json(dict(patch), "patch", INTEGER_BITS)
 
 
 def override_lane(agent_id: str) -> str:
