@@ -12,6 +12,7 @@ started before the first call.
 from __future__ import annotations
 
 from eventstore.async_bus import AsyncEventBus, get_async_bus
+from eventstore.async_effects import AsyncSideEffects
 from eventstore.async_overrides import (
     async_effective_agent,
     async_override_history,
@@ -32,6 +33,14 @@ from eventstore.competing.async_work import AsyncCompeting, AsyncCompetingHandle
 from eventstore.competing.item import AsyncWorkItem, WorkItem
 from eventstore.competing.work import Competing, CompetingHandler
 from eventstore.consuming.writes import Write
+from eventstore.effect import Outcome
+from eventstore.effect_errors import (
+    EffectFailed,
+    EffectRefused,
+    EffectUnanswered,
+    EffectUnrecorded,
+)
+from eventstore.effects import SideEffects
 from eventstore.emitting import metrics
 from eventstore.episodes import current_episode_id
 from eventstore.errors import (
@@ -100,6 +109,7 @@ __all__ = [
     "AsyncEventBus",
     "AsyncEventStore",
     "AsyncSession",
+    "AsyncSideEffects",
     "AsyncSubscriber",
     "AsyncSubscription",
     "AsyncWorkItem",
@@ -112,6 +122,10 @@ __all__ = [
     "Conflict",
     "Delivered",
     "Diverged",
+    "EffectFailed",
+    "EffectRefused",
+    "EffectUnanswered",
+    "EffectUnrecorded",
     "EventBus",
     "EventStore",
     "EventStoreError",
@@ -121,6 +135,7 @@ __all__ = [
     "NotFound",
     "NotInHistory",
     "NotOnStack",
+    "Outcome",
     "OverrideLocked",
     "RedactionFailed",
     "RefConflict",
@@ -128,6 +143,7 @@ __all__ = [
     "Session",
     "SessionEnded",
     "SessionNotFound",
+    "SideEffects",
     "StackMoved",
     "Subscriber",
     "Subscription",

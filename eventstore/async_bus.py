@@ -14,6 +14,7 @@ from eventstore.amending import UNCHANGED
 from eventstore.async_bus_branches import AsyncBusBranches
 from eventstore.binding import bind
 from eventstore.connection import plain_async_client
+from eventstore.effect_log import effects_of
 from eventstore.health_checks import Health, check_health
 from eventstore.judging import Judging
 from eventstore.operations import Operations, filters
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from eventstore.commands import Appended
     from eventstore.competing.async_work import AsyncCompeting
+    from eventstore.effect_log import EffectRow
     from eventstore.headers import ArtifactHeader
     from eventstore.operations import Row
     from eventstore.redact_hook import Redact
@@ -165,6 +167,18 @@ class AsyncEventBus(AsyncBusBranches):
     async def evaluations_for(self, ref: str) -> list[dict[str, Any]]:
         """Return the evaluations of an artifact, oldest first; status "requested" included."""
         return await self.store.reading(lambda: self._judging.of_target(ref))
+
+    async def effects(
+        self,
+        session_id: str,
+        *,
+        branch: str | None = None,
+        agent: str | None = None,
+        limit: int = 1000,
+    ) -> list[EffectRow]:
+        """Return the last `limit` tool calls of a session, oldest first, and what came of each."""
+        log = self.store.parts.log
+        return await self.store.reading(lambda: effects_of(log, session_id, branch, agent, limit))
 
     def subscribe(
         self,

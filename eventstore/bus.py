@@ -12,6 +12,7 @@ from eventstore.amending import UNCHANGED
 from eventstore.binding import bind
 from eventstore.bus_branches import BusBranches
 from eventstore.connection import plain_client
+from eventstore.effect_log import effects_of
 from eventstore.health_checks import Health, check_health
 from eventstore.judging import Judging
 from eventstore.operations import Operations, filters
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from eventstore.commands import Appended
     from eventstore.competing.work import Competing
+    from eventstore.effect_log import EffectRow
     from eventstore.headers import ArtifactHeader
     from eventstore.operations import Row
     from eventstore.redact_hook import Redact
@@ -186,6 +188,22 @@ class EventBus(BusBranches):
         not zero. Raises `ArtifactNotFound`.
         """
         return self.store.reading(lambda: self._judging.of_target(ref))
+
+    def effects(
+        self,
+        session_id: str,
+        *,
+        branch: str | None = None,
+        agent: str | None = None,
+        limit: int = 1000,
+    ) -> list[EffectRow]:
+        """Return the last `limit` tool calls of a session, oldest first, and what came of each.
+
+        Read from the log. A call without a result has the status "unanswered". Raises
+        `SessionNotFound`.
+        """
+        log = self.store.parts.log
+        return self.store.reading(lambda: effects_of(log, session_id, branch, agent, limit))
 
     def subscribe(
         self,

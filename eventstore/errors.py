@@ -31,6 +31,9 @@ EventStoreError
 │   ├── TickRefused                  the barrier does not allow it now
 │   ├── AlreadyActed                 the agent has done its part of the tick before
 │   ├── SessionDiffers               a session to import is here with other events
+│   ├── EffectRefused                a side effect that is not made, or not settled
+│   │   ├── EffectUnanswered         it was begun, and nobody said what came of it
+│   │   └── EffectFailed             it was made before, and failed
 │   ├── RepairRefused                a restore or repair that would lose what is there
 │   ├── RebuildRefused               another one is under way, or memory does not suffice
 │   └── GroupRefused                 a consumer group of another kind, or in somebody's hands
@@ -38,6 +41,7 @@ EventStoreError
 │   ├── StoreUnreachable
 │   ├── StoreFull                    the server is at maxmemory
 │   ├── Sealed                       the server instance is not verified
+│   ├── EffectUnrecorded             a side effect was made, and its result is not in the log
 │   ├── PayloadStoreError            the payload store is down, slow or full
 │   └── NotCaughtUp                  a projection is behind; nobody may be consuming
 ├── Damaged                          the record is not what it must be; never skipped over
@@ -62,6 +66,12 @@ Each message says what was wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+from eventstore.effect_errors import (
+    EffectFailed,
+    EffectRefused,
+    EffectUnanswered,
+    EffectUnrecorded,
+)
 from eventstore.errors_answered import (
     BranchExists,
     ChainBroken,
@@ -141,6 +151,10 @@ __all__ = [
     "Damaged",
     "DataLost",
     "Diverged",
+    "EffectFailed",
+    "EffectRefused",
+    "EffectUnanswered",
+    "EffectUnrecorded",
     "EmbeddedError",
     "EventStoreError",
     "ExportRefused",

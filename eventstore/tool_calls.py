@@ -39,6 +39,15 @@ class OpenCalls:
         calls.remove(call)
         return call
 
+    def discard(self, call_id: str | None, call: OpenCall) -> None:
+        """Forget a call, if it is open."""
+        key = pairing_key(call_id, call.name)
+        calls = self._calls.get(key, [])
+        if call in calls:
+            calls.remove(call)
+        if not calls:
+            self._calls.pop(key, None)
+
 
 def pairing_key(call_id: str | None, name: str | None) -> PairingKey:
     """Return what a call and its result have in common: the id, else the tool's name."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _DEPTHS: Final = {
     "tool_call": 1,
     "tool_result": 2,
+    "duplicate_call": 2,
     "evaluation": 1,
     "metrics": 1,
     "evaluation.requested": 1,

@@ -7,6 +7,7 @@ from consumers.cli import (
     branch,
     doctor,
     driving,
+    effects,
     evaluation,
     exporting,
     group,
@@ -43,6 +44,7 @@ app.command("repair")(repairing.repair)
 app.command("import")(transfer.import_files)
 app.command("export")(exporting.export_sessions)
 app.add_typer(session.app, name="session")
+session.app.command("effects")(effects.show_effects)
 session.app.command("trace")(trace.trace_session)
 session.app.command("page")(page.write_page)
 app.add_typer(artifact.app, name="artifact")

@@ -52,8 +52,8 @@ class BusUnderTest:
         self.store = EventStore(settings)
         self.bus = EventBus(self.store, redact=redact)
         if portal is not None:
-            twin = portal.call(_async_bus, settings, redact)
-            self.bus = cast("EventBus", _Awaited(twin, portal))
+            self.awaited = portal.call(_async_bus, settings, redact)
+            self.bus = cast("EventBus", _Awaited(self.awaited, portal))
 
     def project(self) -> None:
         """Take every projection to the head of every partition."""

@@ -18,13 +18,13 @@ IDS: Final = [f"{last[0]}{n}" for last in LAST for n in range(1, int(last[1:]) +
 MET: Final = frozenset(
     {
         *("X3", "X4", "X5", "X6", "X7", "X10", "H1"),
-        *("G1", "G2", "G3", "G4", "G6"),
+        *("G1", "G2", "G3", "G4", "G5", "G6"),
         *(f"C{n}" for n in range(1, 11)),
         *(f"R{n}" for n in range(1, 5)),
         *(f"A{n}" for n in range(1, 23)),
         *("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12"),
         *(f"U{n}" for n in range(1, 7)),
-        *(f"B{n}" for n in range(1, 5)),
+        *(f"B{n}" for n in range(1, 6)),
     }
 )
 OPEN: Final = "open"

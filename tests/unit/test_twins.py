@@ -18,7 +18,9 @@ from eventstore import (
     overrides,
 )
 from eventstore.async_bus_branches import AsyncBusBranches
+from eventstore.async_effects import AsyncSideEffects
 from eventstore.bus_branches import BusBranches
+from eventstore.effects import SideEffects
 from eventstore.store_recovery import AsyncStoreRecovery, StoreRecovery
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ TWINS = [
     (BusBranches, AsyncBusBranches),
     (EventStore, AsyncEventStore),
     (StoreRecovery, AsyncStoreRecovery),
+    (SideEffects, AsyncSideEffects),
 ]
 # These return a twin of their own in either form; everything else is the same type.
 OTHER_RESULT = {"compete", "redis", "subscribe"}

@@ -1,0 +1,124 @@
+"""Side effects that others overtake, whose store goes away, that hold secrets, as a command."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from support.house import ROOT
+from support.interleaving import before_appends
+from support.stores import open_store
+from support.terminal import Terminal
+
+from eventstore import (
+    EffectRefused,
+    EffectUnrecorded,
+    EventBus,
+    Outcome,
+    SideEffects,
+    redact_keys_and_emails,
+)
+from eventstore.effect import make_effect
+from eventstore.effect_core import EffectCore
+from eventstore.operations import Operations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.server import PrivateServer
+
+
+def test_who_comes_second_finds_the_first(server: PrivateServer, namespace: str) -> None:
+    """Another begins it between the second one's look and its append."""
+    with open_store(server, namespace) as store:
+        parts = store.parts
+        operations = Operations(parts.log, parts.appender, parts.payloads)
+        core = EffectCore(operations, "s", "late", "main")
+        effect = make_effect("look", {}, "k", "strict", 1.0, None, None)
+        effects = SideEffects(EventBus(store), "s", agent_id="early")
+        first = store.runner.run(
+            before_appends(core.begin(effect), [lambda: effects.run("look", lambda: 7, key="k")])
+        )
+        assert isinstance(first, Outcome)
+        assert (first.executed, first.result) == (False, 7)
+
+
+def test_a_store_that_goes_away_in_it_costs_no_result(
+    private_server: Callable[..., PrivateServer], namespace: str
+) -> None:
+    server = private_server()
+    with open_store(server, namespace, publish_timeout=0.1) as store:
+        effects = SideEffects(EventBus(store), "s", agent_id="clerk")
+
+        def charge() -> str:
+            server.kill()
+            return "paid"
+
+        with pytest.raises(EffectUnrecorded, match="was made") as raised:
+            effects.run("charge", charge)
+        assert raised.value.result == "paid"
+
+
+def test_a_failure_that_cannot_be_recorded_is_raised_with_a_note(
+    private_server: Callable[..., PrivateServer], namespace: str
+) -> None:
+    server = private_server()
+    with open_store(server, namespace, publish_timeout=0.1) as store:
+        effects = SideEffects(EventBus(store), "s", agent_id="clerk")
+
+        def charge() -> str:
+            server.kill()
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError) as raised:
+            effects.run("charge", charge)
+        assert "is unanswered: recording this failed" in raised.value.__notes__[0]
+
+
+def test_the_program_of_the_page(server: PrivateServer, namespace: str) -> None:
+    page = (ROOT / "docs" / "effects.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    with open_store(server, namespace) as store:
+        exec(compile(program, "docs/effects.md", "exec"), {"bus": EventBus(store)})
+
+
+def test_two_calls_that_differ_in_a_secret_alone_are_two(
+    server: PrivateServer, namespace: str
+) -> None:
+    with open_store(server, namespace) as store:
+        bus = EventBus(store, redact=redact_keys_and_emails)
+        effects = SideEffects(bus, "s", agent_id="clerk")
+        sent: list[str] = []
+        for to in ("a@example.com", "b@example.com", "a@example.com"):
+            effects.run("send", lambda to: sent.append(to), {"to": to})
+        assert sent == ["a@example.com", "b@example.com"]
+        [first, *_] = bus.effects("s")
+        assert "example.com" not in str(bus.get(first.ref))
+        with pytest.raises(EffectRefused):
+            effects.run("send", print, {"to": "somebody"}, key=first.key)
+
+
+def test_as_a_command(server: PrivateServer, namespace: str) -> None:
+    terminal = Terminal(server, namespace)
+    terminal.run("session", "effects", "s", code=1)
+    with open_store(server, namespace) as store:
+        effects = SideEffects(EventBus(store), "s", agent_id="cl\x1b[31merk")
+        effects.run("look", lambda: 7, key="k\n1", policy="penalty")
+        effects.run("look", lambda: 7, key="k\n1", policy="penalty", penalty=0.5)
+        effects.run("look", lambda: 8, key="k2")
+        effects.run("look", lambda: 8, key="k2")
+    rows = terminal.json("session", "effects", "s")
+    assert [(row["key"], row["attempt"], row["penalty"], row["duplicates"]) for row in rows] == [
+        ("k\n1", 1, None, 0),
+        ("k\n1", 2, 0.5, 0),
+        ("k2", 1, None, 1),
+    ]
+    shown = terminal.run("session", "effects", "s").stdout
+    assert "s: 3 effects, 0 unanswered" in shown
+    assert "ok, penalty 0.5" in shown
+    assert "k\\n1" in shown
+    assert "\x1b" not in shown
+    assert len(terminal.json("session", "effects", "s", "--limit", "1")) == 1
+    assert terminal.json("session", "effects", "s", "--agent", "nobody") == []
+    assert terminal.json("session", "effects", "s", "--branch", "b") == []
