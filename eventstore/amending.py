@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from eventstore import commands
 from eventstore.amended_view import AMENDABLE, amended_header, amendment_fields, view_of
 from eventstore.deciding import Asked, Deciding, Decision, deciding_agent, stamp
 from eventstore.errors import InvalidEvent, InvalidInput
 from eventstore.events import ArtifactAmended, ArtifactPublished, amend_lane
-from eventstore.flow import Flow, call
+from eventstore.flow import Call, Flow, batch, call
 from eventstore.header_view import header_of, tags_of
 from eventstore.headers import check_field, lifted_fields
 from eventstore.lanes import lane_heads
-from eventstore.loading import load_payloads, payload_of
+from eventstore.loading import complete_payloads, load_payloads, payload_of, waiting_refs
 from eventstore.payloads import DEFAULT_MIMES, encode_payload, form_of
 from eventstore.redact_hook import redacted
 from eventstore.refs import check_ref
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from eventstore.codec import Recorded
     from eventstore.commands import Appended
     from eventstore.events import Fields
+    from eventstore.lanes import Heads
     from eventstore.operations import Operations
     from eventstore.payloads import EncodedPayload
     from eventstore.searching import Header
@@ -142,11 +144,19 @@ class Amending:
         return (yield from self._version_of(original))
 
     def _version_of(self, original: Recorded) -> Flow[_Version]:
-        session_id, lane = original.event.session_id, amend_lane(original.event.ref)
-        keys = self._log.keys_of(session_id)
-        head = (yield from call(lane_heads(keys, session_id, [lane])))[lane]
+        heads = yield from call(self._heads(original))
+        return (yield from self._version_at(original, heads))
+
+    def _heads(self, original: Recorded) -> Call[Heads]:
+        session_id = original.event.session_id
+        lane = amend_lane(original.event.ref)
+        return lane_heads(self._log.keys_of(session_id), session_id, [lane])
+
+    def _version_at(self, original: Recorded, heads: Heads) -> Flow[_Version]:
+        head = heads[amend_lane(original.event.ref)]
         if head.position is None:
             return _Version(original, None, head.next)
+        keys = self._log.keys_of(original.event.session_id)
         (amendment,) = yield from self._log.at_positions(keys, [head.position])
         return _Version(original, amendment, head.next)
 
@@ -157,11 +167,19 @@ class Amending:
 
     def latest(self, original: Recorded) -> Flow[tuple[Header, Any]]:
         """Return the header and the payload of an artifact as they are now."""
-        version = yield from self._version_of(original)
-        header = header_of(original)
+        keys, wanted = self._log.keys_of(original.event.session_id), [payload_of(original.event)]
+        waiting = waiting_refs(wanted)
+        # Hardly any is amended, so its payload is asked for together with whether it was.
+        calls: list[Call[Any]] = [self._heads(original)]
+        calls += [commands.buffered_payloads(keys, waiting)] if waiting else []
+        heads, *buffers = yield from batch(calls)
+        version = yield from self._version_at(original, heads)
         if version.amendment is not None:
-            header = amended_header(header, version.amendment)
-        return header, (yield from self._payload(version))
+            header = amended_header(header_of(original), version.amendment)
+            return header, (yield from self._payload(version))
+        found = dict(zip(waiting, *buffers, strict=True))
+        (payload,) = yield from complete_payloads(self._payloads, wanted, found)
+        return header_of(original), payload
 
     def header_at(self, header: Header, position: int) -> Flow[Header]:
         """Return the header of an artifact as it was right after a position of its partition."""

@@ -9,7 +9,7 @@ from eventstore.flow import Flow, batch, blocking
 from eventstore.payloads import PayloadInfo, payload_value, raw_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from eventstore.events import Event
     from eventstore.keys import Keys
@@ -40,14 +40,24 @@ def load_payloads(store: PayloadStore, keys: Keys, wanted: Sequence[Wanted]) -> 
     is not in the buffer now is in the store. Raises `PayloadMissing`, `PayloadDamaged` or
     `PayloadStoreError`.
     """
-    waiting = [each.ref for each in wanted if each.info is not None and each.info.place == "buffer"]
-    buffered: dict[str, bytes] = {}
-    if waiting:
-        starts = range(0, len(waiting), _PAGE)
-        parts = [waiting[start : start + _PAGE] for start in starts]
-        pages = yield from batch([commands.buffered_payloads(keys, part) for part in parts])
-        found = [data for page in pages for data in page]
-        buffered = {ref: data for ref, data in zip(waiting, found, strict=True) if data is not None}
+    waiting = waiting_refs(wanted)
+    starts = range(0, len(waiting), _PAGE)
+    parts = [waiting[start : start + _PAGE] for start in starts]
+    pages = yield from batch([commands.buffered_payloads(keys, part) for part in parts])
+    found = [data for page in pages for data in page]
+    return (yield from complete_payloads(store, wanted, dict(zip(waiting, found, strict=True))))
+
+
+def waiting_refs(wanted: Sequence[Wanted]) -> list[str]:
+    """Return the refs of those payloads that may wait in a buffer in the server."""
+    return [each.ref for each in wanted if each.info is not None and each.info.place == "buffer"]
+
+
+def complete_payloads(
+    store: PayloadStore, wanted: Sequence[Wanted], buffers: Mapping[str, bytes | None]
+) -> Flow[list[Any]]:
+    """Return payloads of which the buffers were looked at, as `load_payloads` does."""
+    buffered = {ref: data for ref, data in buffers.items() if data is not None}
     raw: dict[str, bytes] = {}
     stored: list[Wanted] = []
     for each in wanted:

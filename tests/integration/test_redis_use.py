@@ -63,6 +63,14 @@ def test_a_search_takes_the_same_round_trips_for_any_number_of_rows(tested: BusU
     assert trips[300] <= 8
 
 
+def test_an_artifact_whose_payload_waits_takes_three_round_trips(tested: BusUnderTest) -> None:
+    row = tested.bus.publish(HEADER, {"n": 1})
+    parts = tested.store.parts
+    operations = Operations(parts.log, parts.appender, parts.payloads)
+    # Where it lies; the entry; whether it was amended, together with its payload.
+    assert steps_of(tested, operations.get(row.ref)) == 3
+
+
 def test_no_payload_is_read_for_a_row_that_is_not_returned(
     tested: BusUnderTest, redis_client: redis.Redis
 ) -> None:
