@@ -63,8 +63,10 @@ def _step(chance: random.Random, run: int, step: int, number: int) -> Artifact:
         return header, {"name": f"search_{_text(chance, 1)}", "arguments": arguments}
     if sort == 2:
         header["type"] = "tool_result"
-        large = number % _LARGE_EVERY == _LARGE_EVERY // 2
-        text = "x" * _LARGE_BYTES if large else _text(chance, int(chance.expovariate(1 / 150)))
+        if number % _LARGE_EVERY == _LARGE_EVERY // 2:
+            text = chance.randbytes(_LARGE_BYTES).hex()
+        else:
+            text = _text(chance, int(chance.expovariate(1 / 150)))
         return header, {"name": "search", "number": number, "content": text}
     header["type"] = "state"
     header["meta"]["latency_ms"] = chance.randrange(200, 4_000)
