@@ -27,6 +27,8 @@ _TEXT_DEFAULTS: Final = tuple(
     for field in msgspec.structs.fields(Event)
     if isinstance(field.default, str)
 )
+FILLED_IN: Final = ("ts", "correlation_id", "traceparent")
+"""Fields that the store fills in: they may differ from call to call and are not content then."""
 # Where the payload lies is the store's business, not part of the content.
 _PLACEMENT: Final = ("gzip", "stored", "place")
 
@@ -120,7 +122,7 @@ def decode_state(data: bytes) -> dict[str, Any]:
     """Return the lane state that `encode_state` wrote; raises `UndecodableEvent` for others."""
     try:
         return _decode_fields(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UndecodableEvent(f"the state of a lane cannot be read ({error})") from error
 
 
@@ -198,8 +200,11 @@ def _read_entry(
 def _content(fields: dict[str, Any], version: int) -> dict[str, Any]:
     content = {"branch_id": MAIN_BRANCH, **fields, "v": version}
     del content["ref"]
-    for name in content.pop("defaulted", ()):
-        content.pop(name, None)
+    defaulted = content.pop("defaulted", ())
+    # No other field: one that an entry only says was filled in would be beyond its digest.
+    for name in FILLED_IN:
+        if name in defaulted:
+            content.pop(name, None)
     if "payload" in content:
         content["payload"] = payload = dict(content["payload"])
         for name in _PLACEMENT:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
+from eventstore.codec import FILLED_IN
 from eventstore.drafts import Draft, draft
 from eventstore.errors import InvalidEvent, InvalidInput
 from eventstore.events import MAIN_BRANCH, ArtifactPublished
@@ -62,8 +63,6 @@ _TRACEPARENT = re.compile(
 # Each tag is an index entry; apply.lua makes at most 10,000 writes for a batch.
 MAX_TAGS: Final = 100
 _REQUIRED: Final = ("session_id", "agent_id", "type")
-# What the store fills in may differ from call to call and is not part of the content.
-_VARYING: Final = ("ts", "correlation_id", "traceparent")
 # Headers are msgpack, which has integers of 64 bits with their sign.
 INTEGER_BITS: Final = 63
 _MAX_INTEGER: Final = 2**INTEGER_BITS - 1
@@ -83,7 +82,8 @@ def build_artifact(
         raise InvalidEvent("header", f"a header is a mapping, not {type(header).__name__}")
     unknown = [name for name in header if name not in _CHECKS]
     if unknown:
-        name = unknown[0] if isinstance(unknown[0], str) else shown(unknown[0])
+        first: object = unknown[0]
+        name = first if isinstance(first, str) else shown(first)
         raise InvalidEvent(
             f"header.{name}", "there is no such field; put what is your own under meta"
         )
@@ -94,7 +94,7 @@ def build_artifact(
             raise InvalidEvent(f"header.{name}", "is required and missing")
     fields = {name: _CHECKS[name](value, f"header.{name}") for name, value in fields.items()}
     fields.setdefault("ts", current_timestamp())
-    fields["defaulted"] = tuple(n for n in _VARYING if n in fields and n not in given)
+    fields["defaulted"] = tuple(n for n in FILLED_IN if n in fields and n not in given)
     fields.setdefault("ref", generate_ref())
     fields.setdefault("branch_id", MAIN_BRANCH)
     form = form_of(payload, fields.get("mime"))

@@ -98,11 +98,20 @@ def encode_payload(payload: object, form: Form, compress_above: int) -> EncodedP
 
 
 def payload_value(info: PayloadInfo, raw: bytes) -> Any:
-    """Return the payload that checked raw bytes stand for."""
+    """Return the payload that checked raw bytes stand for.
+
+    Raises `PayloadDamaged` for bytes that no payload of this form is written as.
+    """
     if info.form == "bin":
         return raw
-    text = raw.decode()
-    return text if info.form == "text" else json.loads(text)
+    try:
+        text = raw.decode()
+        return text if info.form == "text" else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PayloadDamaged(
+            f"the payload with sha256 {info.sha256[:12]}… is not of the form {info.form} that its "
+            f"event says ({error}); `eventstore log verify` shows how far the log is whole"
+        ) from None
 
 
 def raw_payload(info: PayloadInfo, data: bytes, where: str) -> bytes:

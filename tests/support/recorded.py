@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from eventstore.drafts import Draft
 
 
-def record(drafts: Sequence[Draft]) -> list[Recorded]:
-    """Return drafts of one session as the log holds them; checks the digest of each entry."""
+def entries_of(drafts: Sequence[Draft]) -> list[tuple[bytes, list[bytes]]]:
+    """Return drafts of one session as the stream's entries, chained."""
     lanes: dict[str, int] = {}
     chain, result = GENESIS, []
     for seq, draft in enumerate(drafts):
@@ -47,7 +47,14 @@ def record(drafts: Sequence[Draft]) -> list[Recorded]:
             for pair in fields.items()
             for part in pair
         ]
-        entry = (entry_id(seq + 1).encode(), values)
+        result.append((entry_id(seq + 1).encode(), values))
+    return result
+
+
+def record(drafts: Sequence[Draft]) -> list[Recorded]:
+    """Return drafts of one session as the log holds them; checks the digest of each entry."""
+    result = []
+    for entry, draft in zip(entries_of(drafts), drafts, strict=True):
         assert stored_digest(0, entry) == draft.digest.hex()
         result.append(decode_entry(0, entry))
     return result
