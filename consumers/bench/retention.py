@@ -16,7 +16,7 @@ from consumers.bench.runs import turns
 from consumers.bench.worker import resident_bytes, running_worker
 from consumers.checking.catching_up import wait_until_caught_up
 from consumers.monitoring.footprint import footprint
-from consumers.monitoring.usage import KindUsage
+from consumers.monitoring.usage import FilesUsage, KindUsage, measure
 from consumers.trimming.regular import LEAST
 from consumers.working.groups import known_groups
 from eventstore.bus import EventBus
@@ -150,11 +150,13 @@ def pass_window(
     window: int,
     every: int,
     progress: Callable[[int], object] = lambda _done: None,
-) -> list[Sample]:
-    """Let events pass a retention window of a new store, and return the samples."""
+) -> tuple[list[Sample], list[FilesUsage]]:
+    """Let events pass a retention window of a new store; return samples, and the files at the end.
+
+    The files hold every event: the journal and its index those that were trimmed too.
+    """
     settings = {"EVENTSTORE_RETENTION__KEEP_EVENTS": str(window)}
-    with (
-        EventBus(EventStore(server.settings(_NAMESPACE))) as bus,
-        running_worker(server, _NAMESPACE, settings) as worker,
-    ):
-        return Passing(bus, worker, window).run(events, every, progress)
+    with EventBus(EventStore(server.settings(_NAMESPACE))) as bus:
+        with running_worker(server, _NAMESPACE, settings) as worker:
+            samples = Passing(bus, worker, window).run(events, every, progress)
+        return samples, measure(bus.store).files

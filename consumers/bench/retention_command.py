@@ -19,6 +19,7 @@ from consumers.bench.report import Machine, describe_machine, find_versions
 from consumers.bench.retention import Flatness, Sample, judge, pass_window
 from consumers.bench.runs import STEPS
 from consumers.bench.server import PERSISTENCE, running_server
+from consumers.monitoring.usage import FilesUsage
 from eventstore.errors import EventStoreError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Retention(msgspec.Struct, frozen=True):
     flatness: Flatness
     flat: bool
     kinds: list[KindGrowth]
+    files: list[FilesUsage]
     samples: list[Sample]
 
 
@@ -63,10 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with running_server(given.persistence, given.dir) as server:
             versions = find_versions(server)
             with bar(f"events past a window of {given.window:,}", given.events) as progress:
-                samples = pass_window(server, given.events, given.window, given.every, progress)
+                passed = pass_window(server, given.events, given.window, given.every, progress)
     except EventStoreError as error:
         note(f"{type(error).__name__}: {error}")
         return 1
+    samples, files = passed
     flatness = judge(samples, given.window, given.settle * given.window, given.growth)
     found = Retention(
         machine=machine,
@@ -80,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flatness=flatness,
         flat=flatness.is_flat,
         kinds=_kinds(samples, flatness.since),
+        files=files,
         samples=samples,
     )
     if given.json:
@@ -109,6 +113,9 @@ def _show(found: Retention) -> None:
     console, flatness = Console(), found.flatness
     console.print(_samples(found))
     console.print(_growth(found))
+    for each in found.files:
+        size = "unknown" if each.bytes is None else f"{each.bytes / found.events:,.1f}"
+        console.print(f"{each.name}: {size} bytes an event in files")
     verdict = "[green]flat[/]" if found.flat else "[bold red]not flat[/]"
     console.print(
         f"The log is {verdict}: {_mib(flatness.full)} MiB with a full window, at most "

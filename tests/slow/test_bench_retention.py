@@ -36,6 +36,10 @@ def test_the_log_is_flat_while_events_pass_its_window() -> None:
         assert sum(kinds.values()) == sum(sample[part] for part in parts)
         assert "payload" not in kinds, "no payload waits once all groups have caught up"
     assert found["flat"]
+    files = {each["name"]: each for each in found["files"]}
+    assert files["payloads"]["files"] == EVENTS
+    assert files["journal"]["bytes"] > 0
+    assert files["journal index"]["bytes"] > 0
     # What is left of events that were trimmed: a row of each artifact, and no more each time.
     rows = [sample["read_models"] / sample["events"] for sample in samples]
     assert max(rows) < 1.1 * min(rows)
