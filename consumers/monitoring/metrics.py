@@ -72,7 +72,11 @@ def render(families: Iterable[Metric]) -> bytes:
 
 
 def worker_families(
-    statuses: Iterable[SlotStatus], connections: tuple[int, int], *, store_up: bool
+    statuses: Iterable[SlotStatus],
+    connections: tuple[int, int],
+    max_connections: int,
+    *,
+    store_up: bool,
 ) -> Iterator[Metric]:
     """Return what a worker knows of itself; `connections` are idle and in use."""
     up = GaugeMetricFamily("eventstore_up", "Whether this scrape could read the store.")
@@ -86,6 +90,11 @@ def worker_families(
     for state, count in zip(("idle", "used"), connections, strict=True):
         pool.add_metric([state], count)
     yield pool
+    yield GaugeMetricFamily(
+        "eventstore_redis_pool_limit_connections",
+        "Connections that this worker may have to the server at once.",
+        value=max_connections,
+    )
     faults: dict[str, int] = {}
     for status in statuses:
         faults[status.slot.group] = faults.get(status.slot.group, 0) + status.total_failures
@@ -179,6 +188,12 @@ def store_families(sample: StoreSample, types: TypeLabels) -> Iterator[Metric]:
         "Sessions appended to within 15 minutes.",
         value=sample.sessions_active,
     )
+    if sample.sessions is not None:
+        yield GaugeMetricFamily(
+            "eventstore_sessions",
+            "Sessions in the log, those that were closed included.",
+            value=sample.sessions,
+        )
     yield _gauge(
         "eventstore_parked_events",
         "Events that a group gave up and went on without.",

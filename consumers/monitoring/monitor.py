@@ -91,7 +91,10 @@ class Monitor:
         else:
             families += store_families(sample, self._types)
         families += worker_families(
-            self._worker.statuses, access.connections(), store_up=bool(families)
+            self._worker.statuses,
+            access.connections(),
+            access.max_connections,
+            store_up=bool(families),
         )
         families += health_families(self._watch.health())
         families += journal_families(self._journal.bytes)

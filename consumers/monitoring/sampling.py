@@ -49,8 +49,9 @@ class StoreSample:
     `waiting_bytes` those in the buffer now. `stream_bytes` is the server's estimate, None where
     it tells nobody. `parked` counts parked events by group, those without any included.
     `stored_bytes` are payload bytes of events by where they are now; what several events share
-    counts for each. `memory_limit` is None where the server has none. `held` are events that
-    trimming would take if each group had passed them, None without a retention rule.
+    counts for each. `memory_limit` is None where the server has none. `sessions` are all that the
+    log has. `held` are events that trimming would take if each group had passed them, None
+    without a retention rule.
     """
 
     appended: dict[str, int]
@@ -63,6 +64,7 @@ class StoreSample:
     stored_bytes: dict[str, int] = field(default_factory=dict)
     memory_bytes: int | None = None
     memory_limit: int | None = None
+    sessions: int | None = None
     held: dict[str, int] | None = None
 
 
@@ -85,6 +87,7 @@ async def sample_store(access: StoreAccess, groups: Iterable[str]) -> StoreSampl
     active = await access.run(
         batch([session_count(keys, now - ACTIVE_MS) for keys in access.partitions])
     )
+    sessions = await access.run(batch([session_count(keys) for keys in access.partitions]))
     waiting, stored = _sum(metas, "payload_bytes"), _sum(metas, "stored:file")
     shared = _sum(metas, "stored:digest")
     memory = await access.run(call(Call("INFO", (), ("memory",), parse_info)))
@@ -103,6 +106,7 @@ async def sample_store(access: StoreAccess, groups: Iterable[str]) -> StoreSampl
         stored_bytes={"buffer": waiting, "file": stored, "digest": shared},
         memory_bytes=int(memory["used_memory"]),
         memory_limit=int(memory.get("maxmemory", "0")) or None,
+        sessions=sum(sessions),
         held=await _held(access, tuple(groups)),
     )
 

@@ -78,6 +78,11 @@ class StoreAccess:
         """Return how many connections to the server are idle, and how many in use."""
         return self._runner.connections()
 
+    @property
+    def max_connections(self) -> int:
+        """How many connections to the server there may be at once."""
+        return self.location.target.max_connections
+
     async def uuid(self) -> str:
         """Return the uuid of the store."""
         return (await self.run(self._log.open())).uuid

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 ANY_PORT = {"metrics": MetricsSettings(port=0)}
 NAME = re.compile(r"eventstore(_[a-z]+)+")
 LABELS = {"type", "group", "tier", "state", "reason", "le", "check"}
-UNITS = ("_seconds", "_bytes", "_events", "_total", "_connections", "_active", "_up", "_status")
+UNITS = ("_seconds", "_bytes", "_events", "_total", "_connections", "_active", "_up", "_status", "_sessions")
 NAMES = {
     f"eventstore_{name}"
     for name in (
@@ -54,9 +54,11 @@ NAMES = {
         "payload_stored_bytes",
         "redis_memory_bytes",
         "stream_bytes",
+        "sessions",
         "sessions_active",
         "parked_events",
         "redis_pool_connections",
+        "redis_pool_limit_connections",
         "consumer_failures",
         "emit_rejected",
     )
@@ -116,13 +118,15 @@ def test_the_store_is_counted_over_all_partitions(
     }
     assert samples(found["eventstore_payload_waiting_bytes"]) == {(): 0}
     assert samples(found["eventstore_sessions_active"]) == {(): 6}
+    assert samples(found["eventstore_sessions"]) == {(): 6}
     assert samples(found["eventstore_up"]) == {(): 1}
     assert samples(found["eventstore_stream_bytes"])[()] > 1000
     lag = {("counting",): 0.0, ("payloads",): 0.0}
     assert samples(found["eventstore_projection_lag_events"]) == lag
     assert samples(found["eventstore_projection_lag_seconds"]) == lag
     pool = samples(found["eventstore_redis_pool_connections"])
-    assert pool[("used",)] + pool[("idle",)] >= 8
+    most = samples(found["eventstore_redis_pool_limit_connections"])[()]
+    assert 8 <= pool[("used",)] + pool[("idle",)] <= most
 
 
 def test_the_lag_of_every_group_is_shown_by_any_worker(

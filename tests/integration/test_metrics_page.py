@@ -15,7 +15,7 @@ from support.wait import until
 from consumers.applying.journal_group import JournalHandler
 from consumers.applying.payload_group import PayloadHandler
 from eventstore.bus import EventBus
-from eventstore.settings_models import MetricsSettings
+from eventstore.settings_models import MetricsSettings, RetentionSettings
 from eventstore.store import EventStore
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ def test_the_page_lists_what_is_exported(
 ) -> None:
     made = make_settings(private_server("--maxmemory", "200mb"), namespace, lease_seconds=0.5)
     settings = with_payloads(made, tmp_path / "p").model_copy(
-        update={"metrics": MetricsSettings(port=0)}
+        update={
+            "metrics": MetricsSettings(port=0),
+            "retention": RetentionSettings(keep_events=1_000),
+        }
     )
     with EventStore(settings) as store, monitored(settings, tmp_path / "m", GROUPS) as served:
         publish(store, "s", 3)
