@@ -110,6 +110,30 @@ def _checkout(bus: EventBus, session: str) -> object:
     return _lies([bus.checkout(session, "other", agent_id=AGENT, ref=ref)])
 
 
+def _with_branches(bus: EventBus, session: str) -> None:
+    _with_branch(bus, session)
+    bus.fork(session, 2, "third")
+
+
+def _listed(bus: EventBus, session: str) -> list[str]:
+    return [str(row["branch_id"]) for row in bus.branches(session)]
+
+
+def _prune(bus: EventBus, session: str) -> object:
+    bus.prune(session, shorter_than=4)
+    return _listed(bus, session)
+
+
+def _pruned(bus: EventBus, session: str) -> None:
+    _with_branches(bus, session)
+    bus.prune(session, "third")
+
+
+def _unprune(bus: EventBus, session: str) -> object:
+    bus.unprune(session, "third")
+    return _listed(bus, session)
+
+
 def _amend(bus: EventBus, session: str) -> object:
     row, ref = _ref(session, "row 2"), _ref(session, "amend")
     amended = bus.amend(row, {"meta": {"tags": ["seen"]}}, "put right", amendment_ref=ref)
@@ -247,6 +271,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "fork": Operation(_with_rows, _fork),
     "rewind": Operation(_with_rows, _rewind),
     "checkout": Operation(_with_branch, _checkout),
+    "prune": Operation(_with_branches, _prune),
+    "list a pruned branch again": Operation(_pruned, _unprune),
     "amend": Operation(_with_rows, _amend),
     "ask for an evaluation": Operation(_with_rows, _evaluate),
     "override": Operation(_nothing, _override({"model": "small"}, "override")),
