@@ -12,6 +12,7 @@ from eventstore.events import Event
 from eventstore.json_values import lone_surrogate
 from eventstore.names import check_name
 from eventstore.refs import check_ref
+from eventstore.state_errors import LaneFull
 from eventstore.times import parse_timestamp
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def draft(event: Event, data: bytes = b"") -> Draft:
     """Return the draft of an event.
 
     Raises `InvalidName` or `InvalidEvent` for a name, ref or time that readers could not use,
-    and for a header or lane state that is too large.
+    and for a header that is too large; `LaneFull` for a lane state that is.
     """
     event = _checked(event)
     try:
@@ -69,9 +70,7 @@ def draft(event: Event, data: bytes = b"") -> Draft:
         )
     state = encode_state(event.lane_state())
     if len(state) > MAX_STATE_BYTES:
-        raise InvalidEvent(
-            event.kind, f"the lane's state takes {len(state)} bytes, more than {MAX_STATE_BYTES}"
-        )
+        raise LaneFull(event.session_id, event.lane, len(state), MAX_STATE_BYTES)
     return Draft(event, data, digest, header, state)
 
 

@@ -29,6 +29,7 @@ EventStoreError
 │   ├── StackMoved                   the agent's stack is no longer what a unit of work saw
 │   ├── NotOnStack                   nothing is there: below the first row, or above the last
 │   ├── TickRefused                  the barrier does not allow it now
+│   ├── LaneFull                     a decision's state would be larger than its lane holds
 │   ├── AlreadyActed                 the agent has done its part of the tick before
 │   ├── SessionDiffers               a session to import is here with other events
 │   ├── EffectRefused                a side effect that is not made, or not settled
@@ -131,6 +132,7 @@ from eventstore.state_errors import (
     AgentNotRegistered,
     AlreadyActed,
     BranchInUse,
+    LaneFull,
     NotOnStack,
     SessionEnded,
     StackMoved,
@@ -166,6 +168,7 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "JournalDamaged",
+    "LaneFull",
     "NotCaughtUp",
     "NotFound",
     "NotInHistory",

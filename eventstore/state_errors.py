@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from eventstore.errors_base import NotFound, Refused
 
@@ -73,6 +73,46 @@ class TickRefused(Refused):
         super().__init__(f"session {session_id!r}, tick {tick}: {problem}")
         self.session_id = session_id
         self.tick = tick
+
+
+class LaneFull(Refused):
+    """A decision would leave more state than a lane holds; nothing was written.
+
+    `lane` is the one of the session, `size` what its state would take in bytes, `limit` what
+    there is.
+    """
+
+    def __init__(self, session_id: str, lane: str, size: int, limit: int) -> None:
+        of, _, name = lane.partition(":")
+        what, remedy = _FULL.get(of, ("its state", "make less of it"))
+        super().__init__(
+            f"session {session_id!r}, {_named(of, name)}: {what} would take {size:,} bytes, a lane "
+            f"holds {limit:,}; {remedy}"
+        )
+        self.session_id = session_id
+        self.lane = lane
+        self.size = size
+        self.limit = limit
+
+
+_ROSTER: Final = ("the list of agents", "unregister those that have left")
+_MEND_LINEAGE: Final = (
+    "rewind it to a step before some of its gaps, or fork it there and go on in the fork; short "
+    "names of branches leave room for more"
+)
+_MEND_OVERRIDE: Final = "remove keys (None removes one), or keep what is large elsewhere"
+_FULL: Final = {
+    "lineage": ("the list of separate ranges of steps that it shows", _MEND_LINEAGE),
+    "override": ("the override", _MEND_OVERRIDE),
+    "agents": _ROSTER,
+    "tick": _ROSTER,
+}
+
+
+def _named(of: str, name: str) -> str:
+    if of == "lineage":
+        return f"branch {name!r}"
+    return f"agent {name!r}" if name else f"lane {of!r}"
 
 
 class AlreadyActed(Refused):
