@@ -72,11 +72,11 @@ class Appender:
     ) -> Flow[list[Appended]]:
         """Append a batch of one session, all or nothing; at most 500 events and 1 MiB.
 
-        `expect` names, with its next index, every lane that a decision read (0 = must not
-        exist); `start` opens new lanes at an index. A lost connection is retried with the same
-        refs for `store.publish_timeout` seconds. Raises `InvalidInput`, `Conflict`,
-        `RefConflict`, `RefOverlap`, `Poisoned`, `StoreFull` at once, or another `Unavailable`
-        once the time is over.
+        `expect` names, with its next index, every lane that a decision read (0 = must not exist;
+        "seq" is the session as a whole); `start` opens new lanes at an index. A lost connection
+        is retried with the same refs for `store.publish_timeout` seconds. Raises `InvalidInput`,
+        `Conflict`, `RefConflict`, `RefOverlap`, `Poisoned`, `StoreFull` at once, or another
+        `Unavailable` once the time is over.
         """
         answer = yield from self.append_counting(session_id, drafts, expect=expect, start=start)
         return answer.rows

@@ -17,7 +17,9 @@ from eventstore.drafts import draft
 from eventstore.events import (
     AgentRegistered,
     BranchCheckedOut,
+    BranchPruned,
     BranchRewound,
+    BranchUnpruned,
     EvaluationCompleted,
     EvaluationFailed,
     EvaluationStarted,
@@ -150,6 +152,9 @@ def _decide(bus: EventBus, session: str) -> None:
     _append(bus, BranchCheckedOut, **common, branch_id="kid")
     segments = (("main", 0, 1),)
     _append(bus, BranchRewound, **common, branch_id="kid", to=1, segments=segments, own=7)
+    _append(bus, BranchPruned, **common, branch_id="other", reason="dull")
+    _append(bus, BranchPruned, **common, branch_id="kid:kid")
+    _append(bus, BranchUnpruned, **common, branch_id="kid:kid")
 
 
 def _append(bus: EventBus, kind: type[Event], **fields: Any) -> None:

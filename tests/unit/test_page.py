@@ -55,6 +55,14 @@ class Parsed(HTMLParser):
         self._in_data = False
 
 
+def test_pruned_branches_are_counted_and_not_drawn() -> None:
+    log = Recording()
+    log.artifact(1)
+    session = session_of(log, [1], [branch(following=1)])
+    assert "pruned" not in render(session)
+    assert "2 pruned branches are not drawn" in render(session._replace(pruned=2))
+
+
 def page_of(payload: Any, **header: Any) -> str:
     log = Recording()
     log.artifact(payload, **header)
