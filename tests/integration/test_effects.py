@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from support.consuming import publish
 from support.house import ROOT
 from support.interleaving import before_appends
 from support.stores import open_store
 from support.terminal import Terminal
+from support.trimming import all_groups, keep, put_groups, stream, trim, write_journal
 
 from eventstore import (
     EffectRefused,
@@ -26,6 +28,7 @@ from eventstore.operations import Operations
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import redis
     from support.server import PrivateServer
 
 
@@ -74,6 +77,23 @@ def test_a_failure_that_cannot_be_recorded_is_raised_with_a_note(
         with pytest.raises(ZeroDivisionError) as raised:
             effects.run("charge", charge)
         assert "is unanswered: recording this failed" in raised.value.__notes__[0]
+
+
+def test_what_was_trimmed_is_not_made_again(
+    server: PrivateServer, namespace: str, redis_client: redis.Redis
+) -> None:
+    with open_store(server, namespace) as store:
+        effects = SideEffects(EventBus(store), "s", agent_id="clerk")
+        made = effects.run("charge", lambda: "paid", key="k")
+        publish(store, "s", 8)
+        put_groups(redis_client, store, all_groups(10))
+        write_journal(store, [10])
+        trim(store, keep(events=2))
+        assert stream(store)[0][0] == b"0-9"
+        again = effects.run("charge", lambda: "paid twice", key="k")
+        assert (again.executed, again.result, again.call_ref) == (False, "paid", made.call_ref)
+        [row] = EventBus(store).effects("s")
+        assert (row.status, row.duplicates) == ("ok", 1)
 
 
 def test_the_program_of_the_page(server: PrivateServer, namespace: str) -> None:

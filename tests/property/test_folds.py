@@ -27,6 +27,7 @@ from eventstore.events import (
     EvaluationFailed,
     EvaluationRequested,
     EvaluationStarted,
+    Event,
     UnknownEvent,
 )
 from eventstore.lineage import UNFORKED, Lineage, fork, hide, history, rewind
@@ -119,7 +120,8 @@ class Session:
             )
 
     def prune(self, draw: st.DataObject) -> None:
-        kind = draw.draw(st.sampled_from([BranchPruned, BranchUnpruned, BranchCheckedOut]))
+        kinds: list[type[Event]] = [BranchPruned, BranchUnpruned, BranchCheckedOut]
+        kind = draw.draw(st.sampled_from(kinds))
         branch = draw.draw(st.sampled_from(sorted(self.lineages)))
         self.log.add(kind, session_id=self.name, branch_id=branch)
 
