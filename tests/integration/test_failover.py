@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from support.artifacts import artifacts
 from support.consuming import (
     assert_each_once,
     at,
@@ -13,13 +16,16 @@ from support.consuming import (
     running,
     until_caught_up,
 )
+from support.payloads import with_payloads
 from support.proxy import LossyProxy
 from support.stores import make_settings, open_store
 from support.wait import until
 from support.worker_process import worker_process
 
+from consumers.working.groups import select_groups
 from eventstore.consuming.apply import Applied, apply_call
 from eventstore.flow import call
+from eventstore.store import EventStore
 from eventstore.views import START, Checkpoint
 from projections.base import Write
 
@@ -30,7 +36,6 @@ if TYPE_CHECKING:
     from support.server import PrivateServer
 
     from eventstore.codec import Recorded
-    from eventstore.store import EventStore
 
 
 @pytest.mark.parametrize("successor", ["lives", "is gone"])
@@ -181,3 +186,46 @@ def apply(store: EventStore, before: Checkpoint, after: Checkpoint) -> Applied:
 def checkpoint_of(event: Recorded) -> Checkpoint:
     """Return the checkpoint of a group that has passed an event."""
     return Checkpoint(1, event.position, event.chain)
+
+
+def test_the_tail_that_a_promoted_replica_lacks_comes_back_before_anybody_appends(
+    private_server: Callable[..., PrivateServer], namespace: str, tmp_path: Path
+) -> None:
+    pair = Promotion(private_server)
+    settings = make_settings(pair.primary, namespace, partitions=2, lease_seconds=0.5)
+    settings = with_payloads(settings, tmp_path / "p")
+    with ExitStack() as producers, LossyProxy(pair.primary.socket_path) as proxy:
+        stores = [producers.enter_context(EventStore(proxy.settings(settings))) for _ in range(6)]
+        for store in stores:
+            store.append("a", artifacts("a", 5))
+            store.append("d", artifacts("d", 5))
+        pair.disconnect()
+        for store in stores:
+            store.append("a", artifacts("a", 3))
+            store.append("d", artifacts("d", 3))
+        with running(settings, select_groups(["journal", "payloads"])):
+            until_caught_up(stores[0], "journal")
+            until_caught_up(stores[0], "payloads")
+        before = everything(stores[0])
+        proxy.upstream = pair.promote().socket_path
+        proxy.cut()
+        # Nobody looks at the new server first: each of them reconnects within its append.
+        with ThreadPoolExecutor() as threads:
+            told = list(threads.map(lambda store: store.append("a", artifacts("a", 2)), stores))
+        readded = [each for store in stores for each in store.open().readded]
+        assert sorted((each.partition, each.events) for each in readded) == [(0, 18), (1, 18)]
+        assert [each.missing_payloads for each in readded] == [0, 0]
+        after = everything(stores[-1])
+    for partition in (0, 1):
+        assert after[partition][: len(before[partition])] == before[partition]
+        assert [each.position for each in after[partition]] == [
+            *range(1, len(after[partition]) + 1)
+        ]
+    (busy,) = {each.partition for each in after[0] + after[1] if each.event.session_id == "a"}
+    new = {each.event.ref: each.position for each in after[busy][len(before[busy]) :]}
+    assert new == {row.ref: row.position for rows in told for row in rows}
+
+
+def everything(store: EventStore) -> list[list[Recorded]]:
+    """Return every event of both partitions."""
+    return [list(store.read_all(partition)) for partition in (0, 1)]
