@@ -20,6 +20,7 @@ from consumers.rebuild.build import Build
 from consumers.rebuild.dropping import drop_generation
 from consumers.rebuild.memory import check_headroom, measure
 from consumers.rebuild.state import forget, generation_for, give_up, standing, target
+from eventstore.consuming.reserving import reserve
 from eventstore.errors import InvalidInput
 from eventstore.flow import Flow, call
 
@@ -81,10 +82,12 @@ async def rebuild_projection(
 
     If a rebuild of them is unfinished, it is completed: partitions that it has done are left
     out. Raises `RebuildRefused`, before anything is written or later, if memory does not
-    suffice or another rebuild is under way; and what `Build.run` raises.
+    suffice or another rebuild is under way, `GroupRefused` if a program's group has its name; and
+    what `Build.run` raises.
     """
-    everywhere = await _standings(access, projection)
     chosen = _chosen(access, partition)
+    await access.run(reserve(access.partitions, projection.name))
+    everywhere = await _standings(access, projection)
     generation = target([everywhere[p] for p in chosen], everywhere)
     unfinished = any(everywhere[p].unfinished is not None for p in chosen)
     due = [

@@ -13,6 +13,7 @@ from consumers.applying.projecting import Projecting
 from consumers.working.plugins import Plugins, load_plugins
 from eventstore.consuming.access import StoreAccess
 from eventstore.errors import InvalidInput
+from eventstore.subscribing.wanted import RESERVED
 from projections.registry import PROJECTIONS
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def find_projection(name: str) -> Projection:
 def plugins() -> Plugins:
     """Return what is installed beside this project; looked for once a process."""
     families = [family for each in PROJECTIONS for family in each.families]
-    return load_plugins(_own_groups(), families)
+    return load_plugins(RESERVED, families)
 
 
 def _own_groups() -> dict[str, Factory]:

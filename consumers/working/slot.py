@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from consumers.ordered import Ending, OrderedLoop
 from eventstore.consuming.lease import Lease
-from eventstore.errors import EventStoreError
+from eventstore.consuming.reserving import reserve
+from eventstore.errors import EventStoreError, GroupRefused
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -31,6 +32,7 @@ class SlotRunner:
             access, self._keys.lease(handler.name), access.settings.store.lease_seconds
         )
         self._loop: OrderedLoop | None = None
+        self._reserved = False
 
     async def follow(self, tasks: TaskGroup, now: float, *, wanted: bool) -> None:
         """Beat, contend or hand over, as is due; `now` is the monotonic clock.
@@ -40,11 +42,32 @@ class SlotRunner:
         if self._loop is not None:
             if not await self.lease.beat() or not wanted:
                 self.stop()
-        elif wanted and not self.lease.token and await self.lease.acquire(now):
+        elif wanted and await self._may_begin() and await self.lease.acquire(now):
             self._loop = OrderedLoop(
                 self._access, self._keys, self._handler, self.lease.token, self.status
             )
             tasks.start_soon(self._serve, self._loop)
+        elif not wanted and not self._reserved:
+            # What keeps the name from the group is told by whose turn it is.
+            self.status.advance(self.status.position)
+
+    async def _may_begin(self) -> bool:
+        """Return whether the slot is free for this worker, and the group's name the group's own.
+
+        A program's group of that name is looked for again each time: it may be deleted.
+        """
+        if self.lease.token:
+            return False
+        if not self._reserved:
+            try:
+                await self._access.run(reserve([self._keys], self._handler.name))
+            except GroupRefused as error:
+                if self.status.error is None:
+                    _log.error("%s: %s", self.status.slot, error)
+                self.status.fail(error)
+                return False
+            self._reserved = True
+        return True
 
     def stop(self) -> None:
         """End the loop after the batch in hand; the lease is let go of then."""

@@ -20,8 +20,9 @@ Start: TypeAlias = Literal["begin", "end"] | int | Mapping[int, int]
 
 A position is that of the one partition there is; with more, a mapping from each partition.
 """
-# `dispatch` hands work to competing groups.
-_RESERVED: Final = frozenset({*GROUPS, "dispatch"})
+# `ticks` drives sessions; `dispatch` hands work to competing groups.
+RESERVED: Final = frozenset({*GROUPS, "ticks", "dispatch"})
+"""Groups that are the store's own, whether they run or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def check_wanted(
 def check_group(name: str) -> str:
     """Return the name if a subscriber group may have it. Raises `InvalidName`."""
     name = check_name("group", name)
-    if name in _RESERVED:
+    if name in RESERVED:
         raise InvalidName("group", f"{name!r} is one of the store's own groups; choose another")
     if "@" in name:
         raise InvalidName("group", f"{name!r} holds an @, which marks rebuilds")

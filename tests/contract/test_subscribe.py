@@ -143,7 +143,8 @@ def test_the_group_shows_in_the_servers_own_tools(
 
 class TestRefused:
     @pytest.mark.parametrize(
-        "name", ["", "index", "payloads", "journal", "dispatch", "a@g2", "\udc80", 3, "n" * 1025]
+        "name",
+        ["", "index", "payloads", "journal", "ticks", "dispatch", "a@g2", "\udc80", 3, "n" * 1025],
     )
     def test_names(self, bus: EventBus, name: Any) -> None:
         with pytest.raises(InvalidName, match="group"):

@@ -22,6 +22,7 @@ from eventstore.flow import Call, as_is, call
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import redis
     from support.server import PrivateServer
 
     from eventstore.settings import AppSettings
@@ -160,3 +161,42 @@ def test_several_drivers_start_each_tick_once(store: EventStore) -> None:
         started = ticks_of(store, session)
         assert started == [*range(1, len(started) + 1)]
         assert len(started) >= 4
+
+
+@pytest.mark.parametrize("wrong", ["1:2:ffffffffffffffff", "1:5000:ffffffffffffffff"])
+def test_a_driver_that_consumed_another_history_looks_at_every_session_again(
+    store: EventStore, redis_client: redis.Redis, wrong: str
+) -> None:
+    register(store, "s", AGENTS)
+    register(store, "idle", AGENTS)
+    finish(store, "idle", AGENTS)
+    with driving(store):
+        for begun in ([1], [1, 2]):
+            until(partial(has_begun, store, "s", begun), what=f"tick {begun[-1]}")
+            ack_all(store, "s", begun[-1])
+        until(partial(has_begun, store, "s", [1, 2, 3]), what="the third tick")
+    for keys in store.parts.log.partitions:
+        parked = keys.parked(TICKS_GROUP)
+        redis_client.hset(keys.checkpoints, TICKS_GROUP, wrong)
+        # Of events that are in no log.
+        redis_client.zadd(keys.open_ticks, {"7:lost": 1})
+        redis_client.zadd(parked.positions, {"9": 9})
+        redis_client.hset(parked.items, "9", "{}")
+    with driving(store):
+        until_caught_up(store, TICKS_GROUP)
+        assert [member.decode() for member in open_ticks(store)] == ["3:s"]
+        ack_all(store, "s", 3)
+        until(partial(has_begun, store, "s", [1, 2, 3, 4]), what="the fourth tick")
+    assert ticks_of(store, "idle") == []
+    assert stalls_of(store, "s") == stalls_of(store, "idle") == []
+    for keys in store.parts.log.partitions:
+        assert redis_client.exists(*keys.parked(TICKS_GROUP).all) == 0
+
+
+def ack_all(store: EventStore, session: str, tick: int) -> None:
+    for agent in AGENTS:
+        ack(store, session, agent, tick)
+
+
+def has_begun(store: EventStore, session: str, ticks: list[int]) -> bool:
+    return ticks_of(store, session) == ticks

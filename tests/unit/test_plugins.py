@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from support.distribution import install, projection_source
 
+from consumers.session_driver import TICKS_GROUP
+from consumers.working.groups import known_groups, plugins
 from consumers.working.plugins import load_plugins
 from eventstore.errors import PluginError
 from eventstore.keys import Keys
+from eventstore.subscribing.wanted import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
     from consumers.working.plugins import Plugins
 
-NAMES, FAMILIES = {"index", "payloads"}, {"index", "tag"}
+NAMES, FAMILIES = RESERVED, {"index", "tag"}
 
 
 @pytest.fixture
@@ -84,6 +87,7 @@ def test_a_class_is_made_and_an_object_is_taken(site: Path) -> None:
         ("own", projection_source("own", "frozenset({1})"), "its families are"),
         ("index", projection_source("index"), "the name 'index' is taken by eventstore"),
         ("payloads", projection_source("payloads"), "the name 'payloads' is taken"),
+        ("ticks", projection_source("ticks"), "the name 'ticks' is taken"),
         ("own", projection_source("own", "frozenset({'own', 'tag'})"), "family 'tag' is taken"),
     ],
 )
@@ -152,3 +156,8 @@ def test_writes_of_its_families_pass(site: Path) -> None:
     (write,) = own.fold([], {}, keys)
     assert write.key == keys.of_family("own", "s", "a:b")
     assert list(own.needs([], keys)) == []
+
+
+def test_every_group_of_the_store_is_reserved() -> None:
+    assert known_groups().keys() - {each.name for each in plugins().projections} <= RESERVED
+    assert TICKS_GROUP in RESERVED
