@@ -86,7 +86,7 @@ async def rebuild_projection(
     what `Build.run` raises.
     """
     chosen = _chosen(access, partition)
-    await access.run(reserve(access.partitions, projection.name))
+    await access.run(reserve(access.partitions[0], projection.name))
     everywhere = await _standings(access, projection)
     generation = target([everywhere[p] for p in chosen], everywhere)
     unfinished = any(everywhere[p].unfinished is not None for p in chosen)

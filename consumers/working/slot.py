@@ -60,7 +60,7 @@ class SlotRunner:
             return False
         if not self._reserved:
             try:
-                await self._access.run(reserve([self._keys], self._handler.name))
+                await self._access.run(reserve(self._access.partitions[0], self._handler.name))
             except GroupRefused as error:
                 if self.status.error is None:
                     _log.error("%s: %s", self.status.slot, error)

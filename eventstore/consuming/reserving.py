@@ -14,25 +14,24 @@ from eventstore.scripts import script
 from eventstore.views import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from eventstore.keys import Keys
 
 
-def reserve(partitions: Iterable[Keys], group: str) -> Flow[None]:
-    """Reserve a group's name in some partitions, in their order; it stays reserved.
+def reserve(first: Keys, group: str) -> Flow[None]:
+    """Reserve a group's name; it stays reserved.
 
-    Raises `GroupRefused` if a subscriber or a competing group has the name; nothing is written
-    in the partition where it does.
+    `first` are the keys of partition 0, where every program's group is set up first and deleted
+    last. Raises `GroupRefused`, and writes nothing, if a subscriber or a competing group has the
+    name.
     """
-    for keys in partitions:
-        if (yield from call(_reserve(keys, group))) != "ok":
-            raise GroupRefused(
-                group,
-                "a program's group has this name, so no projection can: rename the projection; or "
-                "take the group away where the projection is not installed: "
-                "`eventstore group delete NAME --yes`",
-            )
+    outcome = yield from call(_reserve(first, group))
+    if outcome != "ok":
+        raise GroupRefused(
+            group,
+            "a program's group has this name, so no projection can: rename the projection; or "
+            "take the group away where the projection is not installed: "
+            "`eventstore group delete NAME --yes`",
+        )
 
 
 def _reserve(keys: Keys, group: str) -> Call[str]:
