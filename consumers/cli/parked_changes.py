@@ -14,6 +14,7 @@ from consumers.cli import output
 from consumers.cli.context import GroupArgument, JsonOption, cli_of
 from consumers.cli.exits import Exit
 from consumers.parking.changing import drop_parked, replay_parked
+from consumers.parking.kinds import load_handler
 from eventstore.consuming.access import StoreAccess
 from eventstore.errors import InvalidInput
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+    from consumers.parking.kinds import Handler
     from eventstore.parking.replaying import Replayed, Report
     from eventstore.settings import AppSettings
 
@@ -41,9 +43,10 @@ def replay(
     goes back to its work. A replay that was killed is completed by running it again. Exits with 1
     if something failed again.
     """
+    function = None if handler is None else load_handler(handler)
     started = time.monotonic()
     with _progress(quiet=json) as report:
-        found = anyio.run(_replay, cli_of(ctx).settings, group, handler, report)
+        found = anyio.run(_replay, cli_of(ctx).settings, group, function, report)
     rate = _rate(found, time.monotonic() - started)
     handled, failed = sum(each.handled for each in found), sum(each.failed for each in found)
     if json:
@@ -58,7 +61,7 @@ def replay(
 
 
 async def _replay(
-    settings: AppSettings, group: str, handler: str | None, report: Report
+    settings: AppSettings, group: str, handler: Handler | None, report: Report
 ) -> list[Replayed]:
     access = StoreAccess(settings, groups=1)
     try:

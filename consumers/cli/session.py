@@ -51,13 +51,17 @@ def show_session(
     stale: StaleOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what a session holds: events by type and agent, branches, evaluations."""
+    """Show what a session holds: events by type and agent, branches, evaluations.
+
+    Says which groups left events of it out, and so know less of it than the log.
+    """
     cli = cli_of(ctx)
     events = cli.bus.store.read(session)
     if not events:
         raise SessionNotFound(session)
     bus = cli.reader(stale=stale)
     described = describe(session, events)
+    described["degraded"] = bus.degraded(session)
     described["branches"] = _branches_of(bus, session)
     described["evaluations"] = evaluations_of(bus.store, session)
     if json:
@@ -106,7 +110,7 @@ def evaluations_of(store: EventStore, session_id: str) -> list[dict[str, Any]]:
 def _print(described: dict[str, Any]) -> None:
     facts = [
         (name.replace("_", " "), _fact(value))
-        for name, value in described.items()
+        for name, value in {**described, "degraded": described["degraded"] or "no"}.items()
         if name not in ("branches", "evaluations")
     ]
     output.show(output.table("Session", ("", ""), facts))
@@ -122,6 +126,10 @@ def _print(described: dict[str, Any]) -> None:
     ]
     columns = ("evaluator", "branch", "status", "#score", "target")
     output.show(output.table("Evaluations", columns, evaluations))
+    for group, count in described["degraded"].items():
+        output.note(
+            f"{group} left out {count:,} of its events: `eventstore parked list {group}` says why"
+        )
 
 
 def _fact(value: Any) -> str:

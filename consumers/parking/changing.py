@@ -18,6 +18,7 @@ from eventstore.parking.taking import unpark
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from consumers.parking.kinds import Handler
     from eventstore.consuming.access import StoreAccess
     from eventstore.keys import Keys
     from eventstore.log import Log
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
 
 
 async def replay_parked(
-    access: StoreAccess, group: str, handler: str | None, report: Report
+    access: StoreAccess, group: str, handler: Handler | None, report: Report
 ) -> list[Replayed]:
     """Hand what a group has parked to its handler again, in the order of the log.
 
-    What a competing group has parked goes back to its work, for whoever competes. Killed at any
-    point, it goes on when it is run again. Raises what `handle_of` and `Replay.run` raise.
+    `handler` is that of a subscriber's events. What a competing group has parked goes back to its
+    work, for whoever competes. Killed at any point, it is completed by running it again. Raises
+    what `handle_of` and `Replay.run` raise.
     """
-    await access.run(access.log.open())
-    kind = await access.run(kind_of(access.partitions, group))
+    kind = await persist(access, partial(kind_of, access.partitions, group))
     if kind is Kind.COMPETING:
         return [await _queue(access, keys, group, report) for keys in access.partitions]
     found = []

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio.to_thread
 from redis.exceptions import RedisError
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from eventstore.consuming.writes import Write
     from eventstore.keys import Keys
     from eventstore.parking.replaying import Handle
+
+    Handler: TypeAlias = Callable[[Delivered], Any]
+    """What a program runs for each event, a function or a coroutine function."""
 
 
 class Kind(enum.Enum):
@@ -60,13 +63,12 @@ def kind_of(partitions: Sequence[Keys], group: str) -> Flow[Kind]:
 
 
 def handle_of(
-    access: StoreAccess, keys: Keys, kind: Kind, group: str, handler: str | None
+    access: StoreAccess, keys: Keys, kind: Kind, group: str, handler: Handler | None
 ) -> Handle:
     """Return what handles one event of a group again.
 
-    `handler` is `module:function`, for a subscriber: what it runs for each event. Raises
-    `GroupRefused` for a read model, `InvalidInput` for a handler that is missing or cannot be
-    loaded.
+    `handler` is for a subscriber: what it runs for each event. Raises `GroupRefused` for a read
+    model, `InvalidInput` for a handler that is missing.
     """
     if kind is Kind.PROJECTION:
         raise GroupRefused(
@@ -82,7 +84,7 @@ def handle_of(
             f"group {group!r} is a program's: name what handles its events, "
             "--handler module:function"
         )
-    return _subscribers(access, keys, group, load_handler(handler))
+    return _subscribers(access, keys, group, handler)
 
 
 def _own(access: StoreAccess, keys: Keys, group: str) -> Handle:
@@ -94,9 +96,7 @@ def _own(access: StoreAccess, keys: Keys, group: str) -> Handle:
     return handle
 
 
-def _subscribers(
-    access: StoreAccess, keys: Keys, group: str, handler: Callable[..., Any]
-) -> Handle:
+def _subscribers(access: StoreAccess, keys: Keys, group: str, handler: Handler) -> Handle:
     state = keys.subscriber(group)
 
     async def handle(recorded: Recorded) -> Sequence[Write]:
@@ -118,7 +118,7 @@ def _subscribers(
     return handle
 
 
-def load_handler(name: str) -> Callable[..., Any]:
+def load_handler(name: str) -> Handler:
     """Return the function that `module:function` names, looked up from the current directory.
 
     Raises `InvalidInput` if there is none.
@@ -135,5 +135,5 @@ def load_handler(name: str) -> Callable[..., Any]:
         raise InvalidInput(f"--handler {name}: {error}") from error
     if not callable(found):
         raise InvalidInput(f"--handler {name}: it is no function")
-    function: Callable[..., Any] = found
-    return function
+    handler: Handler = found
+    return handler

@@ -95,6 +95,27 @@ def test_one_event_is_shown_whole(terminal: Terminal, lost: dict[str, bytes]) ->
     assert "PayloadMissing" in text
 
 
+def test_a_session_says_that_it_is_degraded(
+    terminal: Terminal, store: EventStore, lost: dict[str, bytes], redis_client: redis.Redis
+) -> None:
+    def shown(session: str) -> str:
+        done = terminal.run("session", "show", session, "--stale")
+        return re.sub(" +", " ", done.stdout + done.stderr)
+
+    publish(store, "t", 1)
+    assert terminal.json("session", "show", "s", "--stale")["degraded"] == {"payloads": 2}
+    assert "degraded payloads 2" in shown("s")
+    assert "payloads left out 2 of its events: `eventstore parked list payloads`" in shown("s")
+    assert terminal.json("session", "show", "t", "--stale")["degraded"] == {}
+    assert "degraded no" in shown("t")
+    [keys] = store.parts.log.partitions
+    for ref, payload in lost.items():
+        redis_client.set(keys.payload(ref), payload)
+    terminal.run("parked", "replay", "payloads")
+    assert terminal.json("session", "show", "s", "--stale")["degraded"] == {}
+    assert "left out" not in shown("s")
+
+
 def test_what_is_not_parked_is_not_found(terminal: Terminal, lost: dict[str, bytes]) -> None:
     ref = next(iter(lost))
     assert "has not parked" in terminal.run("parked", "show", "index", ref, code=1).stderr

@@ -9,32 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from support.consuming import at, drafts, running, until_caught_up
+from support.consuming import at, drafts
+from support.parking import park_all, park_work
 from support.parking_process import program
 from support.parking_program import counts_key
 from support.program import clean_environment, run_program
 from support.stores import make_settings, open_store
 
-from eventstore.competing.beginning import begin_competing
 from eventstore.flow import batch
-from eventstore.parking.blame import Fault
 from eventstore.parking.reading import size
-from eventstore.parking.record import parked, parking
-from eventstore.subscribing.wanted import check_wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import redis
     from support.server import PrivateServer
 
-    from consumers.working.groups import Factory
-    from eventstore.codec import Recorded
-    from eventstore.keys import Keys
-    from eventstore.settings import AppSettings
     from eventstore.store import EventStore
-    from projections.base import Write
 
 GROUP: Final = "counting"
 MANY: Final = 100_000
@@ -43,35 +34,15 @@ FEW: Final = 1_000
 SOME: Final = 20_000
 # What a few pages of parked events take, and some unrest; all of them would take 100 MB and more.
 GROWTH: Final = 20 * 1024 * 1024
-FAULT: Final = Fault("ValueError: it cannot be handled", "in handle\n" * 40)
 
 
-class Hopeless:
-    """Parks every event of a batch."""
-
-    name = GROUP
-    parks = True
-
-    async def writes(
-        self, events: Sequence[Recorded], generation: int, keys: Keys
-    ) -> Sequence[Write]:
-        names = keys.parked(GROUP, generation)
-        return [write for item in events for write in parking(names, parked(item, FAULT, 5))]
-
-
-HOPELESS: Mapping[str, Factory] = {GROUP: lambda access: Hopeless()}
-
-
-def park(settings: AppSettings, store: EventStore, count: int) -> list[str]:
-    """Append events, and have the group park them all; return their refs."""
+def append(store: EventStore, count: int) -> list[str]:
+    """Append events to some sessions; return their refs."""
     refs = []
     for start in range(0, count, 250):
         items = drafts(f"s{start // 250 % 7}", min(250, count - start), type="poison")
         store.append(items[0].event.session_id, items)
         refs += [item.event.ref for item in items]
-    with running(settings, HOPELESS):
-        until_caught_up(store, GROUP)
-    assert parked_count(store) == count
     return refs
 
 
@@ -89,7 +60,9 @@ def test_any_number_is_replayed_in_the_same_memory(
         space = f"{namespace}{count}"
         settings = make_settings(server, space)
         with open_store(server, space) as store:
-            refs = park(settings, store, count)
+            refs = append(store, count)
+            park_all(settings, store, GROUP)
+            assert parked_count(store) == count
             before = at(store)
             with program(settings, "measure", tmp_path / "log") as replay:
                 said, _ = replay.communicate()
@@ -110,11 +83,10 @@ def test_any_number_is_replayed_in_the_same_memory(
 def test_any_number_goes_back_to_work(
     server: PrivateServer, namespace: str, tmp_path: Path, redis_client: redis.Redis
 ) -> None:
-    settings = make_settings(server, namespace)
-    wanted = check_wanted(GROUP, "begin", None, None, payloads=False)
     with open_store(server, namespace) as store:
-        store.reading(lambda: begin_competing(store.parts.log, wanted))
-        park(settings, store, SOME)
+        append(store, SOME)
+        park_work(store, GROUP)
+        assert parked_count(store) == SOME
         before = at(store)
         environment = clean_environment(
             REDIS_URL=server.url, EVENTSTORE_STORE__NAMESPACE=namespace, EVENTSTORE_MODE="test"

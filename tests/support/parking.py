@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from support.consuming import Counting, drafts, effects
+from support.consuming import (
+    Counting,
+    caught_up,
+    drafts,
+    effects,
+    running,
+    until_caught_up,
+)
 
 from consumers.applying.projecting import Projecting
-from eventstore.flow import call
+from eventstore.competing import calls
+from eventstore.competing.beginning import begin_competing
+from eventstore.competing.dispatching import dispatch_next
+from eventstore.flow import batch, call
 from eventstore.parking import reading
+from eventstore.parking.blame import Fault
+from eventstore.parking.record import encode_parked, parked, parking
 from eventstore.settings_models import ConsumingSettings
+from eventstore.subscribing.wanted import check_wanted
 from eventstore.views import checkpoint
 
 if TYPE_CHECKING:
@@ -20,14 +34,17 @@ if TYPE_CHECKING:
     from eventstore.codec import Recorded
     from eventstore.consuming.access import StoreAccess
     from eventstore.flow import Flow
-    from eventstore.keys import ProjectionKeys
+    from eventstore.keys import Keys, ProjectionKeys
+    from eventstore.log import Log
     from eventstore.parking.record import Parked
     from eventstore.settings import AppSettings
     from eventstore.store import EventStore
+    from eventstore.subscribing.delivered import Delivered
     from projections.base import State, Write
 
 
 POISON = "poison"
+FAULT = Fault("ValueError: it cannot be handled", "in handle\n" * 40)
 
 
 class Picky(Counting):
@@ -46,6 +63,62 @@ def picky(access: StoreAccess) -> Handler:
 
 
 PICKY: Mapping[str, Factory] = {"counting": picky}
+
+
+class Hopeless:
+    """Parks every event of a batch, as the group of this name."""
+
+    parks = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def writes(
+        self, events: Sequence[Recorded], generation: int, keys: Keys
+    ) -> Sequence[Write]:
+        names = keys.parked(self.name, generation)
+        return [write for item in events for write in parking(names, parked(item, FAULT, 5))]
+
+
+def park_all(settings: AppSettings, store: EventStore, group: str) -> None:
+    """Have a worker's group park everything that it has not consumed yet, many events in a call."""
+    with running(settings, {group: lambda access: Hopeless(group)}):
+        until_caught_up(store, group)
+
+
+def park_given(store: EventStore, group: str) -> None:
+    """Have a subscriber give up everything that it has not consumed yet; one try is enough."""
+    heads = [head.position for head in store.head()]
+
+    @store.subscribe(group=group, payloads=False)
+    def handle(event: Delivered) -> None:
+        if event.position == heads[event.partition]:
+            handle.stop()
+        raise ValueError("it cannot be handled")
+
+    handle.run()
+    assert caught_up(store, group)
+
+
+def park_work(store: EventStore, group: str) -> None:
+    """Set a competing group up, and park everything there is for it, many pieces in a call."""
+    wanted = check_wanted(group, "begin", None, None, payloads=False)
+    log = store.parts.log
+    store.reading(lambda: begin_competing(log, wanted))
+    for keys in log.partitions:
+        while store.reading(partial(dispatch_next, log, keys, wanted)).added:
+            store.reading(partial(_park_ready, log, keys, group))
+
+
+def _park_ready(log: Log, keys: Keys, group: str) -> Flow[None]:
+    ready = yield from call(calls.take_new(keys, group, "c1", 1000))
+    events = yield from log.at_positions(keys, [taken.position for taken in ready])
+    items = [parked(event, FAULT, 5) for event in events]
+    pairs = zip(ready, items, strict=True)
+    steps = [calls.park(group, taken, item, encode_parked(item)) for taken, item in pairs]
+    # By itself, since only a call by itself brings a script that the server does not know.
+    first = yield from call(steps[0])
+    assert {first, *(yield from batch(steps[1:]))} == {"ok"}
 
 
 def append_picky(
