@@ -20,7 +20,7 @@ from eventstore.headers import check_field, lifted_fields
 from eventstore.lanes import lane_heads
 from eventstore.loading import complete_payloads, load_payloads, payload_of, waiting_refs
 from eventstore.payloads import DEFAULT_MIMES, encode_payload, form_of
-from eventstore.redact_hook import redacted
+from eventstore.redact_hook import redacted, redacted_text
 from eventstore.refs import check_ref
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ class Amending:
         check_ref(target, "target")
         header, payload = self._redacted(header, payload)
         changes = _checked(header, payload)
-        if reason is not None and not isinstance(reason, str):
-            raise InvalidInput(f"reason: is text, not {type(reason).__name__}")
+        reason = redacted_text(self._redact, ArtifactAmended, {"target": target}, "reason", reason)
         author = deciding_agent(agent_id)
         settings = self._log.settings
         common = {"agent_id": author, "reason": reason, **stamp()}

@@ -32,9 +32,9 @@ async def async_write_override(
     ref: str | None = None,
 ) -> bool:
     """Patch what overrides an agent's configuration in a conversation; False if it is locked."""
-    store = async_bus_for(client).store
-    flow = Overriding(store.parts).patch(agent_id, conversation_id, patch, ref)
-    return await store.runner.run(flow)
+    bus = async_bus_for(client)
+    overriding = Overriding(bus.store.parts, bus.redact)
+    return await bus.store.runner.run(overriding.patch(agent_id, conversation_id, patch, ref))
 
 
 async def async_read_override(

@@ -39,7 +39,11 @@ class Judging:
         evaluator_id = check_name("evaluator_id", evaluator_id)
         if evaluator_version is not None:
             evaluator_version = check_name("evaluator_version", evaluator_version)
-        _, payload = redacted(self._operations.redact, {"target": target}, payload)
+        _, payload = redacted(
+            self._operations.redact,
+            {"type": EvaluationRequested.__struct_config__.tag, "target": target},
+            payload,
+        )
         form = form_of(payload, None)
         log = self._operations.log
         encoded = encode_payload(payload, form, log.settings.compress_above)

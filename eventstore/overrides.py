@@ -41,10 +41,11 @@ def write_override(
     A key's value is replaced whole; None removes the key. `"lock": True` refuses every later
     patch until one with `"lock": False`, which unlocks before it is applied. With a `ref` of the
     caller's, a call whose outcome is unknown (`Unavailable`) may be made again. Raises
-    `InvalidEvent` or `InvalidName`; then, and with False, nothing was written.
+    `InvalidEvent`, `InvalidName` or `RedactionFailed`; then, and with False, nothing was written.
     """
-    store = bus_for(client).store
-    return store.runner.run(Overriding(store.parts).patch(agent_id, conversation_id, patch, ref))
+    bus = bus_for(client)
+    overriding = Overriding(bus.store.parts, bus.redact)
+    return bus.store.runner.run(overriding.patch(agent_id, conversation_id, patch, ref))
 
 
 def read_override(

@@ -15,6 +15,7 @@ from eventstore.json_values import check_json
 from eventstore.lanes import LaneHead, lane_heads
 from eventstore.moments import last_at
 from eventstore.names import check_name
+from eventstore.redact_hook import redacted_content
 from eventstore.session_events import OverrideWritten
 from eventstore.shown import shown
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from eventstore.commands import Appended
     from eventstore.log import Log
     from eventstore.parts import Parts
+    from eventstore.redact_hook import Redact
 
 LOCK: Final = "lock"
 _PAGE: Final = 500
@@ -54,7 +56,8 @@ NO_OVERRIDE: Final = Override({}, locked=False)
 class Overriding:
     """The operations on overrides of a store. All are flows."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, redact: Redact | None = None) -> None:
+        self._redact = redact
         self._log: Log = parts.log
         self._deciding = Deciding(parts.log, parts.appender)
 
@@ -63,10 +66,14 @@ class Overriding:
     ) -> Flow[Appended]:
         """Append a patch; everyone's patches have one order, and none is lost.
 
-        Raises `OverrideLocked`, `InvalidEvent` or `InvalidName`; nothing is written then.
+        Raises `OverrideLocked`, `InvalidEvent`, `InvalidName` or `RedactionFailed`; nothing is
+        written then.
         """
         check_patch(patch)
         lane = override_lane(agent_id)
+        where = {"session_id": session_id, "agent_id": agent_id}
+        patch = redacted_content(self._redact, OverrideWritten, where, dict(patch))
+        check_patch(patch)
         keys = self._log.keys_of(session_id)
         author = deciding_agent(None)
 
@@ -79,7 +86,7 @@ class Overriding:
                 ref=ref,
                 session_id=session_id,
                 agent_id=agent_id,
-                patch=dict(patch),
+                patch=patch,
                 effective=dict(after.effective),
                 locked=after.locked,
                 meta={"author": author},
@@ -89,7 +96,7 @@ class Overriding:
 
         asked = Asked(
             OverrideWritten,
-            {"session_id": session_id, "agent_id": agent_id, "patch": dict(patch)},
+            {**where, "patch": patch},
         )
         return (yield from self._deciding.decide(ref, asked, make))
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from eventstore import commands
 from eventstore.deciding import back_off, deciding_agent, stamp
 from eventstore.drafts import MAX_BATCH_EVENTS, draft
-from eventstore.errors import BranchNotFound, Conflict, InvalidInput, SessionNotFound
+from eventstore.errors import BranchNotFound, Conflict, SessionNotFound
 from eventstore.events import BranchPruned, BranchUnpruned
 from eventstore.flow import Call, Flow, batch
 from eventstore.lanes import all_lane_heads
 from eventstore.names import check_name
 from eventstore.prune_rule import judge
+from eventstore.redact_hook import redacted_text
 from eventstore.refs import generate_ref
 from eventstore.state_errors import BranchInUse
 
@@ -52,6 +53,7 @@ class Pruning:
     """The decisions of a store on which branches are listed."""
 
     def __init__(self, operations: Operations, views: BranchViews) -> None:
+        self._redact = operations.redact
         self._log = operations.log
         self._appender = operations.appender
         self._views = views
@@ -69,9 +71,10 @@ class Pruning:
         At most 500 are pruned at once, those first that others do not come from.
         """
         check_name("session_id", session_id)
-        if reason is not None and not isinstance(reason, str):
-            raise InvalidInput(f"reason: is text, not {type(reason).__name__}")
-        common = {"agent_id": deciding_agent(agent_id), "reason": reason, **stamp()}
+        author = deciding_agent(agent_id)
+        where = {"session_id": session_id, "agent_id": author}
+        reason = redacted_text(self._redact, BranchPruned, where, "reason", reason)
+        common = {"agent_id": author, "reason": reason, **stamp()}
         done: list[PruneVerdict] = []
         attempt = 0
         while True:

@@ -1,7 +1,8 @@
 """The hook of an application that takes what must not be kept out of what it publishes.
 
 It is called before anything is computed from a header and a payload: digest, sizes and files are
-of what it returns. What it is given are copies, so what it does to them reaches no caller.
+of what it returns. What it is given are copies, so what it does to them reaches no caller. What is
+written beside artifacts passes it too: a patch of an override, a title, a reason.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from eventstore.errors import InvalidEvent, InvalidInput, RedactionFailed
 from eventstore.json_values import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from eventstore.event import Event
 
 Redact: TypeAlias = Callable[[dict[str, Any], Any], tuple[Mapping[str, Any], Any]]
 """From a header and a payload to those that are to be published; the same for the same."""
@@ -46,6 +50,40 @@ def redacted(
     if result[0].get("ref") != given.get("ref"):
         raise RedactionFailed("redact", "changed the ref, by which a repeated call is known")
     return result
+
+
+def redacted_content(
+    hook: Redact | None, kind: type[Event], where: Mapping[str, Any], content: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a hook makes of what somebody wrote into an event that is no artifact.
+
+    It is given a header of `where` with the event's kind as its `type`, and the content as the
+    payload, which alone counts of its answer. Raises as `redacted` does.
+    """
+    name = kind.__struct_config__.tag
+    _, made = redacted(hook, {**where, "type": name}, content)
+    if not isinstance(made, Mapping):
+        problem = f"returned {type(made).__name__} for the mapping that is the payload of {name}"
+        raise RedactionFailed("redact", problem)
+    return dict(made)
+
+
+def redacted_text(
+    hook: Redact | None, kind: type[Event], where: Mapping[str, Any], name: str, text: str | None
+) -> str | None:
+    """Return what a hook makes of a text that somebody wrote, None for none.
+
+    The content that the hook is given is the text under its name. Raises as `redacted` does, and
+    `InvalidInput` for what is no text.
+    """
+    made = text
+    if text is not None:
+        if not isinstance(text, str):
+            raise InvalidInput(f"{name}: is text, not {type(text).__name__}")
+        made = redacted_content(hook, kind, where, {name: text}).get(name)
+    if made is None or isinstance(made, str):
+        return made
+    raise RedactionFailed("redact", f"returned {type(made).__name__} for the text {name}")
 
 
 def _copied(value: Any, field: str) -> Any:

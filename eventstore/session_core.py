@@ -12,6 +12,7 @@ from eventstore.branch_views import BranchViews
 from eventstore.deciding import Deciding, back_off, stamp
 from eventstore.drafts import MAX_BATCH_EVENTS
 from eventstore.errors import Conflict, InvalidInput, RefConflict, RefOverlap, Unavailable
+from eventstore.events import SessionClosed, SessionOpened
 from eventstore.flow import Flow, call
 from eventstore.intents import (
     Ack,
@@ -27,6 +28,7 @@ from eventstore.intents import (
 from eventstore.lanes import lane_heads
 from eventstore.names import check_name
 from eventstore.operations import Operations
+from eventstore.redact_hook import redacted_text
 from eventstore.refs import generate_ref
 from eventstore.saved_unit import rows_of_saved
 from eventstore.stack_views import StackViews
@@ -38,7 +40,7 @@ from eventstore.unit_search import search_branch
 
 if TYPE_CHECKING:
     from eventstore.commands import Appended
-    from eventstore.events import Fields
+    from eventstore.events import Event, Fields
     from eventstore.intents import Intent
     from eventstore.lanes import Heads
     from eventstore.parts import Parts
@@ -71,15 +73,15 @@ class SessionCore:
 
     def open(self, title: str | None, agent_id: str) -> None:
         """Have the session open from the next save on."""
-        if title is not None and not isinstance(title, str):
-            raise InvalidInput(f"title: is text, not {type(title).__name__}")
-        self.intents.append(Open(self.common(agent_id), title))
+        common = self.common(agent_id)
+        said = self._redacted(SessionOpened, agent_id, "title", title)
+        self.intents.append(Open(common, said))
 
     def close(self, reason: str | None, agent_id: str) -> None:
         """Have the session closed from the next save on."""
-        if reason is not None and not isinstance(reason, str):
-            raise InvalidInput(f"reason: is text, not {type(reason).__name__}")
-        self.intents.append(Close(self.common(agent_id), reason))
+        common = self.common(agent_id)
+        said = self._redacted(SessionClosed, agent_id, "reason", reason)
+        self.intents.append(Close(common, said))
 
     def check_out(self, agent_id: str, branch: str) -> None:
         """Have an agent work on a branch from the next save on."""
@@ -137,6 +139,12 @@ class SessionCore:
             "agent_id": check_name("agent_id", agent_id),
             **stamp(),
         }
+
+    def _redacted(
+        self, kind: type[Event], agent_id: str, name: str, text: str | None
+    ) -> str | None:
+        where = {"session_id": self.session_id, "agent_id": agent_id}
+        return redacted_text(self.operations.redact, kind, where, name, text)
 
     def _roster(self, heads: Heads) -> Roster:
         """Return the agents as they are once what waits is saved."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.buses import BusUnderTest
+from support.redacting import Hook, held_by
 from support.stores import make_settings
 
 from eventstore import redact_keys_and_emails
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 LEAST: dict[str, Any] = {"session_id": "s", "agent_id": "a", "type": "state"}
 REF = "0123456789abcdef" * 2
 SECRET = "hunter2-hunter2"
-
-
-class Hook:
-    """A hook that a test sets; it hands on what it is given until then."""
-
-    def __init__(self) -> None:
-        self.does: Any = lambda header, payload: (header, payload)
-
-    def __call__(self, header: dict[str, Any], payload: Any) -> Any:
-        return self.does(header, payload)
 
 
 @pytest.fixture
@@ -179,22 +170,6 @@ def test_nothing_of_a_secret_reaches_the_server(
     given = {**LEAST, "meta": {"authorization": SECRET, "note": f"password={SECRET}"}}
     tested.bus.publish(given, f"my key is sk-{SECRET}, write to me@{SECRET}.org")
     tested.project()
-    held = [all_of(redis_client, key) for key in keys_of(redis_client, namespace)]
+    held = held_by(redis_client, namespace)
     assert any("**********" in value for value in held)
     assert not any(SECRET in value for value in held)
-
-
-def keys_of(client: redis.Redis, namespace: str) -> list[bytes]:
-    return list(client.scan_iter(match=f"{{{namespace}:*", count=1000))
-
-
-def all_of(client: redis.Redis, key: bytes) -> str:
-    """Return everything that a key holds, in one text."""
-    readers: dict[Any, Any] = {
-        b"string": lambda: client.get(key),
-        b"hash": lambda: client.hgetall(key),
-        b"zset": lambda: client.zrange(key, 0, -1),
-        b"list": lambda: client.lrange(key, 0, -1),
-        b"stream": lambda: client.xrange(key),
-    }
-    return repr(readers[client.type(key)]())

@@ -49,6 +49,7 @@ class BusUnderTest:
     ) -> None:
         self.settings = settings
         self.portal = portal
+        self.redact = redact
         self.store = EventStore(settings)
         self.bus = EventBus(self.store, redact=redact)
         if portal is not None:

@@ -27,7 +27,7 @@ class Clients:
         self._bus = None if tested.portal is None else tested.portal.call(self._open)
 
     async def _open(self) -> AsyncEventBus:
-        return AsyncEventBus(AsyncEventStore(self._tested.settings))
+        return AsyncEventBus(AsyncEventStore(self._tested.settings), redact=self._tested.redact)
 
     def session(self, session_id: str = "s") -> Session:
         """Return a session that shares nothing with others but the store."""
