@@ -53,7 +53,7 @@ def fill(store: EventStore) -> tuple[set[str], set[str]]:
     return sound, poison
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_every_piece_is_settled_once_whoever_is_killed_when(
     server: PrivateServer, namespace: str, tmp_path: Path, redis_client: redis.Redis
 ) -> None:

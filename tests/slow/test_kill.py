@@ -22,7 +22,7 @@ def epoch_of(storm: Storm) -> int:
         return int(client.hget("{storm:0}:meta", "epoch") or 0)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("partitions", "seed"), [(1, 20260131), (4, 20260201)])
 def test_nothing_acknowledged_is_lost_doubled_or_moved(partitions: int, seed: int) -> None:
     with Storm(short_dir(), partitions, seed) as storm:

@@ -39,7 +39,7 @@ EVENTS: Final = 800
 POISON: Final = tuple(range(3, EVENTS, 4))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_each_event_is_parked_and_taken_back_once_whoever_is_killed(
     server: PrivateServer, namespace: str, tmp_path: Path, redis_client: redis.Redis
 ) -> None:

@@ -37,7 +37,7 @@ def start(url: str, seed: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_kill_9_in_the_middle_of_writes(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)

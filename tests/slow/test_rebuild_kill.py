@@ -51,7 +51,12 @@ class Site:
         sections = {
             "mode": "test",
             "redis": {"url": server.url},
-            "store": {"namespace": namespace, "partitions": PARTITIONS, "lease_seconds": 0.1},
+            "store": {
+                "namespace": namespace,
+                "partitions": PARTITIONS,
+                "lease_seconds": 0.1,
+                "read_timeout": 60.0,
+            },
             "payloads": {"url": str(payloads)},
         }
         self.settings = AppSettings(**sections)

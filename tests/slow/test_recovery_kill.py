@@ -34,7 +34,7 @@ KILLED = -signal.SIGKILL
 # More steps than any of them has.
 MANY = 500
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 class Killed:

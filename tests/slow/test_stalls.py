@@ -111,7 +111,7 @@ def test_a_payload_store_that_hangs_delays_payloads_and_nothing_else(
             assert len(store.read("s")) == 45
         until_caught_up(store, "payloads")
         until(lambda: served.readiness() == (200, []), what="readiness again")
-        producer.append("s", drafts("s", 1, large))
+        store.append("s", drafts("s", 1, large))
         items = store.read("s")
         assert payload_of(store, items[44]) == {"n": 19}
         assert payload_of(store, items[45]) == large

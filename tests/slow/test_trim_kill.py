@@ -36,7 +36,7 @@ PARTITIONS = 2
 SESSIONS = ("a", "d")
 KILLED = -signal.SIGKILL
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 class Site:
@@ -47,7 +47,7 @@ class Site:
         sections = {
             "mode": "test",
             "redis": {"url": server.url},
-            "store": {"namespace": namespace, "partitions": PARTITIONS},
+            "store": {"namespace": namespace, "partitions": PARTITIONS, "read_timeout": 60.0},
             "payloads": {"url": str(root)},
         }
         self.settings = AppSettings(**sections)

@@ -15,7 +15,7 @@ PROBE = ROOT / "tests" / "support" / "import_probe.py"
 PACKAGES = ("eventstore", "projections", "consumers")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 def run(*command: str | Path, cwd: Path) -> str:

@@ -72,7 +72,7 @@ class Crowd:
             worker.process.wait()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(2))
 def test_every_event_takes_effect_once_whatever_becomes_of_the_workers(
     server: PrivateServer, namespace: str, tmp_path: Path, seed: int
