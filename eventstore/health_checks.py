@@ -18,7 +18,7 @@ from eventstore.health_consumers import (
 )
 from eventstore.health_findings import Check, Health, Status, health_of, timed
 from eventstore.health_parked import look_at_parked
-from eventstore.health_payloads import look_at_journal, look_at_payloads
+from eventstore.health_payloads import look_at_journal, look_at_missing, look_at_payloads
 from eventstore.health_retention import look_at_retention
 from eventstore.health_server import (
     look_at_durability,
@@ -72,6 +72,7 @@ def check_health(
         "retention": lambda: look_at_retention(log, settings, own, on_store),
         "workers": lambda: look_at_workers(log, on_store),
         "parked": lambda: look_at_parked(log, on_store),
+        "missing": lambda: look_at_missing(log, on_store),
     }
     for name, look in looks.items():
         if server.status == "failed":

@@ -1,7 +1,8 @@
 """What `doctor` looks at: the data directory, the server's set-up, the groups, the payload store.
 
 Adds to `bus.health()` what takes more than a glance, or writes: a small payload is written and
-read back. It is kept under its content, so there is one at most, and the sweep removes it.
+read back. It is kept under its content, so there is one at most, and the sweep removes it. Lost
+payloads that have files again are no longer counted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from consumers.checking.found_again import look_again
 from consumers.working.groups import known_groups, plugins
 from eventstore.connection import parse_info
 from eventstore.embedded import inspect, open_home, read_damage
@@ -19,7 +21,7 @@ from eventstore.embedded.wire import Answer
 from eventstore.errors import EventStoreError
 from eventstore.flow import Call, as_is, batch, call
 from eventstore.health_checks import Check, Status
-from eventstore.health_payloads import REMEDY, problem_of
+from eventstore.health_payloads import MISSING_REMEDY, REMEDY, problem_of
 from eventstore.payload_driver import installed_drivers
 from eventstore.payloads import encode_payload
 
@@ -120,6 +122,7 @@ def examine_store(bus: EventBus) -> list[Check]:
         _timed("plugins", _plugins),
         _timed("payload write", lambda: _write_probe(store.parts.payloads)),
         _timed("payload buffer", lambda: store.reading(lambda: _buffer(log))),
+        _timed("payload files", lambda: store.reading(lambda: _missing(store))),
     ]
 
 
@@ -217,6 +220,16 @@ def _buffer(log: Log) -> Flow[Finding]:
         remedy = "see that the payloads group gets on: `eventstore projection list`"
         return Finding("warning", detail, remedy)
     return Finding("ok", detail)
+
+
+def _missing(store: EventStore) -> Flow[Finding]:
+    looked = yield from look_again(store.parts.log, store.parts.payloads)
+    again = f"; {looked.found} that were lost have their files again" if looked.found else ""
+    if not looked.missing:
+        return Finding("ok", f"no payload is known to be lost{again}")
+    some = ", ".join(looked.some)
+    detail = f"{looked.missing} payloads were lost with a server, such as of {some}{again}"
+    return Finding("warning", detail, MISSING_REMEDY)
 
 
 def _count(reply: Any) -> int:

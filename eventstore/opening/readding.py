@@ -108,7 +108,7 @@ def _next_batch(source: Source, keys: Keys, entries: Iterator[Entry]) -> list[_I
         found.append((entry, _decode(source, keys, entry)))
         size += sum(len(value) for value in entry[1])
     with ThreadPoolExecutor(_LOOKERS) as lookers:
-        lacking = list(lookers.map(lambda each: _lacks_file(source.payloads, each[1]), found))
+        lacking = list(lookers.map(lambda each: lacks_file(source.payloads, each[1]), found))
     return [
         _Item(entry, recorded, lacks)
         for (entry, recorded), lacks in zip(found, lacking, strict=True)
@@ -134,7 +134,7 @@ def _decode(source: Source, keys: Keys, entry: Entry) -> Recorded:
     return recorded
 
 
-def _lacks_file(payloads: PayloadStore, recorded: Recorded) -> bool:
+def lacks_file(payloads: PayloadStore, recorded: Recorded) -> bool:
     """Return whether an event's payload should have a file by now, or soon, and has none."""
     event = recorded.event
     if event.payload is None or event.payload.place == "none":

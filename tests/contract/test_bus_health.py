@@ -32,6 +32,7 @@ NAMES = [
     "retention",
     "workers",
     "parked",
+    "missing",
     "payloads",
     "journal",
 ]
