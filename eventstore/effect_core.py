@@ -131,8 +131,8 @@ class EffectCore:
         try:
             ref = yield from self._end(begun, OK, result, seconds)
         except InvalidInput as error:
-            said = {"error": f"made, but its result cannot be kept: {error}"}
-            yield from self._end(begun, ERROR, said, seconds)
+            said = f"made, but its result cannot be kept: {error}"
+            yield from self._end_in_error(begun, said, seconds, error)
             raise
         except Unavailable as error:
             raise EffectUnrecorded(begun.effect.key, begun.call_ref, result, error) from error
@@ -141,10 +141,15 @@ class EffectCore:
 
     def fail(self, begun: Begun, error: Exception, seconds: float) -> Flow[None]:
         """Append what an effect raised; if that cannot be, say so in a note of the exception."""
-        said = {"error": describe(error, Redactor()).error}
+        said = describe(error, Redactor()).error
+        yield from self._end_in_error(begun, said, seconds, error)
+
+    def _end_in_error(
+        self, begun: Begun, said: str, seconds: float, error: Exception
+    ) -> Flow[None]:
         try:
-            yield from self._end(begun, ERROR, said, seconds)
-        except Unavailable as lost:
+            yield from self._end(begun, ERROR, {"error": said}, seconds)
+        except (InvalidInput, Unavailable) as lost:
             error.add_note(f"call {begun.call_ref} is unanswered: recording this failed, {lost}")
 
     def settle(self, key: str, result: Any, error: str | None) -> Flow[Outcome]:

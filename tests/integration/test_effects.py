@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.consuming import publish
@@ -18,6 +18,7 @@ from eventstore import (
     EffectUnrecorded,
     EventBus,
     Outcome,
+    RedactionFailed,
     SideEffects,
     redact_keys_and_emails,
 )
@@ -117,6 +118,23 @@ def test_two_calls_that_differ_in_a_secret_alone_are_two(
         assert "example.com" not in str(bus.get(first.ref))
         with pytest.raises(EffectRefused):
             effects.run("send", print, {"to": "somebody"}, key=first.key)
+
+
+def test_a_hook_that_fails_behind_an_effect_hides_no_failure(
+    server: PrivateServer, namespace: str
+) -> None:
+    def hook(header: dict[str, Any], payload: Any) -> tuple[dict[str, Any], Any]:
+        if header["type"] == "tool_result":
+            raise LookupError
+        return header, payload
+
+    with open_store(server, namespace) as store:
+        effects = SideEffects(EventBus(store, redact=hook), "s", agent_id="clerk")
+        for function, said in ((lambda: 1, RedactionFailed), (lambda: 1 / 0, ZeroDivisionError)):
+            with pytest.raises(said) as raised:
+                effects.run("charge", function, policy="none")
+            assert "is unanswered" in raised.value.__notes__[0]
+        assert [row.status for row in EventBus(store).effects("s")] == ["unanswered"] * 2
 
 
 def test_as_a_command(server: PrivateServer, namespace: str) -> None:
