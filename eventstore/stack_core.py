@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from eventstore.branching import check_exists
 from eventstore.codec import Recorded
 from eventstore.errors import InvalidEvent, InvalidInput, InvalidName
 from eventstore.event import STACK_TYPES
@@ -81,7 +82,8 @@ class StackCore:
     def pop(self) -> Flow[Row]:
         """Have the last row hidden from the next save on, and return it.
 
-        A row that waits is taken back instead. Raises `NotOnStack` if the stack is empty.
+        A row that waits is taken back instead. Raises `NotOnStack` if the stack is empty,
+        `BranchNotFound` if its branch is not there.
         """
         waiting = self._waiting()
         if waiting:
@@ -89,6 +91,7 @@ class StackCore:
             del self._session.intents[ours]
             return _row_of(waiting[-1])
         heads = yield from self._session.heads(lineage_lane(self.branch), branch_lane(self.branch))
+        check_exists(heads, self._session.session_id, self.branch)
         popped = self._popped()
         rows = yield from last_rows(
             self._session.log, self._session.session_id, heads, self.branch, self.agent_id,

@@ -53,7 +53,8 @@ class Stack:
         """Take the last row off, at the next save, and return it.
 
         Rows of other agents above it stay. It stays readable (`bus.get`, `search`, `as_of`), and
-        branches that were forked from it go on showing it. Raises `NotOnStack` on an empty stack.
+        branches that were forked from it go on showing it. Raises `NotOnStack` on an empty stack,
+        `BranchNotFound` if the branch that was checked out is not there.
         """
         row: Row = self._run(self._core.pop())
         return row

@@ -149,5 +149,7 @@ class TestPop:
         stack = stack_of(session)
         stack.checkout("nobranch")
         with pytest.raises(BranchNotFound):
+            stack.pop()
+        with pytest.raises(BranchNotFound):
             session.save()
         assert tested.events == 0
