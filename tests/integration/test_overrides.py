@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 from support.consuming import publish
+from support.interleaving import before_appends
 from support.stores import open_store
 
 from eventstore import (
@@ -34,6 +35,7 @@ from eventstore.errors import (
     SessionNotFound,
     SettingsError,
 )
+from eventstore.overriding import Overriding
 from eventstore.refs import generate_ref
 from eventstore.session_events import OverrideWritten
 from eventstore.times import from_milliseconds
@@ -75,6 +77,19 @@ class TestPatches:
         assert write_override(bus, "a", "c", {"lock": False, "model": "n"})
         assert read_override(bus, "a", "c") == {"model": "n"}
         assert write_override(bus, "a", "c", {"model": "o"})
+
+    def test_a_lock_that_comes_between_refuses_too(self, bus: EventBus) -> None:
+        flow = Overriding(bus.store.parts).patch("a", "c", {"model": "n"}, None)
+        lock = {"model": "m", "lock": True}
+        overtaken = before_appends(flow, [lambda: write_override(bus, "a", "c", lock)])
+        assert not bus.store.runner.run(overtaken)
+        assert read_override(bus, "a", "c") == {"model": "m"}
+
+    def test_a_patch_that_comes_between_is_merged(self, bus: EventBus) -> None:
+        flow = Overriding(bus.store.parts).patch("a", "c", {"model": "n"}, None)
+        other = {"top_p": 0.5}
+        bus.store.runner.run(before_appends(flow, [lambda: write_override(bus, "a", "c", other)]))
+        assert read_override(bus, "a", "c") == {"model": "n", "top_p": 0.5}
 
     def test_history_says_who_wrote_what(self, bus: EventBus) -> None:
         with bus.bind(agent_id="planner"):

@@ -66,6 +66,28 @@ class TestWriteSkew:
             session._run(before_appends(flow, [lambda: Session(bus, "s").start_tick(0)]))
         assert session.tick == 1
 
+    def test_acks_at_once_are_appended_at_the_first_try(self, bus: EventBus) -> None:
+        agents = [f"agent {number}" for number in range(8)]
+        session = started(bus, *agents)
+        session.start_tick()
+        tries: list[str] = []
+
+        def acked(agent: str) -> Callable[[], object]:
+            def act() -> None:
+                tries.append(agent)
+                other = Session(bus, "s")
+                other.ack(agent)
+                other.save()
+
+            return act
+
+        session.ack(agents[0])
+        overtaken(session, *(acked(agent) for agent in agents[1:]))
+        assert tries == agents[1:2], "no ack was decided again"
+        for agent in agents[2:]:
+            acked(agent)()
+        assert session.barrier().is_over
+
     def test_an_ack_arrives_while_its_tick_is_given_up(self, bus: EventBus) -> None:
         session, other = started(bus, "a", "b"), Session(bus, "s")
         session.start_tick()
