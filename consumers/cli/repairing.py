@@ -17,6 +17,7 @@ from eventstore.errors import InvalidInput
 
 if TYPE_CHECKING:
     from consumers.cli.context import Cli
+    from eventstore.embedded import Damage
     from eventstore.opening.examining import Examined
     from eventstore.opening.repairing import Repaired
     from eventstore.store import EventStore
@@ -102,7 +103,8 @@ def _accept(cli: Cli, *, json: bool) -> None:
 
 def _look(store: EventStore, partition: int | None, *, json: bool) -> None:
     found = [each for each in store.examine() if partition in (None, each.keys.partition)]
-    rows = [_row(each) for each in found]
+    damage = store.parts.location.damage()
+    rows = [_row(each, damage) for each in found]
     if json:
         output.document(rows)
     else:
@@ -125,7 +127,12 @@ def _look(store: EventStore, partition: int | None, *, json: bool) -> None:
         raise typer.Exit(Exit.FINDING)
 
 
-def _row(found: Examined) -> dict[str, Any]:
+def _row(found: Examined, damage: Damage | None) -> dict[str, Any]:
+    problem, remedy = found.problem, _ADVICE.get(found.verdict, "")
+    held = 0 if damage is None else damage.ends.get(found.keys.stream, 0)
+    if damage is not None and held > max(found.log.position, found.journal.position):
+        problem = f"damaged files in {damage.where} held events up to {held}"
+        remedy = "mend them, or `eventstore repair --accept-loss`"
     return {
         "partition": found.keys.partition,
         "verdict": found.verdict,
@@ -134,8 +141,8 @@ def _row(found: Examined) -> dict[str, Any]:
         "log": found.log._asdict(),
         "journal": found.journal._asdict(),
         "foreign": len(found.foreign),
-        "problem": found.problem,
-        "remedy": _ADVICE.get(found.verdict, ""),
+        "problem": problem,
+        "remedy": remedy,
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import damaging
 from support.artifacts import artifacts
-from support.damaging import DAMAGES, EVENTS, JOURNALLED, SESSION, Filled
+from support.damaging import DAMAGES, EVENTS, JOURNALLED, SESSION, Filled, facts
 from typer.testing import CliRunner
 
 from consumers.cli import app
@@ -107,6 +107,18 @@ def test_a_store_of_which_nothing_is_left_is_not_begun_anew_silently(
         assert home.read() == []
 
 
+def test_a_program_that_had_it_open_goes_on_with_what_came_back(filled: Filled) -> None:
+    home = filled.copy("whole")
+    with EventStore(home.settings) as store:
+        with home.served():
+            assert len(store.read(SESSION)) == EVENTS
+        home.damage(DAMAGES["no manifest"])
+        with home.served():
+            (row,) = store.append(SESSION, artifacts(SESSION, 1))
+            assert row.position == EVENTS + 1
+            assert facts(store.read(SESSION))[:-1] == filled.events
+
+
 def test_an_end_that_was_not_written_is_cut_off_and_nothing_is_moved(
     filled: Filled,
     caplog: pytest.LogCaptureFixture,
@@ -159,6 +171,9 @@ def test_the_command_line_says_what_is_lost_and_goes_on_when_told_to(
     with home.served():
         told = typed(home, "session", "list")
         assert (told.exit_code, "--accept-loss" in told.stderr) == (5, True)
+        (row,) = json.loads(typed(home, "repair", "--json").stdout)
+        assert (row["log"]["position"], "held events up to 45" in row["problem"]) == (15, True)
+        assert "--accept-loss" in row["remedy"]
         (data,) = [each for each in examine_home(home.home.path) if each.name == "data"]
         assert (data.status, str(home.home.damaged) in data.detail) == ("warning", True)
         assert typed(home, "repair", "--accept-loss", "--keep", "stream").exit_code == 2
