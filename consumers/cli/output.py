@@ -45,13 +45,13 @@ def width() -> int:
 
 
 def document(value: Any) -> None:
-    """Write one JSON document to stdout."""
-    sys.stdout.write(as_json(value, indent=2) + "\n")
+    """Write one JSON document to stdout; what would steer a terminal is a JSON escape."""
+    sys.stdout.write(_unsteering(as_json(value, indent=2)) + "\n")
 
 
 def line(value: Any) -> None:
-    """Write one JSON document on a line of its own, at once."""
-    sys.stdout.write(as_json(value) + "\n")
+    """Write one JSON document as `document` does, on a line of its own, at once."""
+    sys.stdout.write(_unsteering(as_json(value)) + "\n")
     sys.stdout.flush()
 
 
@@ -93,7 +93,8 @@ def table(
     result.expand = fill is not None and is_terminal()
     for name in columns:
         result.add_column(
-            name.removeprefix("#"),
+            # Text, as the cells are: a column may be named as users name things.
+            Text(printable(name.removeprefix("#"))),
             justify="right" if name.startswith("#") else "left",
             no_wrap=name not in wrap,
             overflow="fold" if name in wrap else "ellipsis",
@@ -129,7 +130,11 @@ def printable_lines(text: str) -> str:
 
 def printable_json(value: Any) -> str:
     """Return a value as indented JSON for eyes; what would steer a terminal is a JSON escape."""
-    return _BUT_LINES.sub(lambda found: f"\\u{ord(found.group()):04x}", as_json(value, indent=2))
+    return _unsteering(as_json(value, indent=2))
+
+
+def _unsteering(json_text: str) -> str:
+    return _BUT_LINES.sub(lambda found: f"\\u{ord(found.group()):04x}", json_text)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.terminal import Terminal
 
+from consumers.cli import output
 from eventstore.names import MAX_NAME_BYTES
 
 if TYPE_CHECKING:
@@ -90,6 +91,25 @@ def test_a_json_payload_is_shown_as_json_without_steering(
 
 def _indented(payload: object) -> list[str]:
     return json.dumps(payload, indent=2).splitlines()
+
+
+def test_a_document_steers_no_terminal_and_says_the_same(terminal: Terminal) -> None:
+    terminal.json("artifact", "publish", STEERING, json.dumps({STEERING: STEERING}))
+    for command in (("session", "list"), ("artifact", "tail"), ("session", "trace", STEERING)):
+        for more in ((), ("--json",)):
+            assert not set(STEERING) & set(terminal.run(*command, *more).stdout)
+    (session,) = terminal.json("session", "list")
+    assert session["session_id"] == STEERING
+
+
+@pytest.mark.parametrize("name", ["[bold]b[/bold]", "#b", STEERING], ids=ascii)
+def test_a_column_named_as_a_user_named_a_branch_is_its_text(terminal: Terminal, name: str) -> None:
+    for branch in ("main", name):
+        terminal.json("artifact", "publish", "s", "1", "--branch", branch)
+    with terminal.working():
+        shown = terminal.run("branch", "diff", "s", "main", name).stdout
+    assert not set(STEERING) & set(shown)
+    assert output.printable(name) in shown.splitlines()[2]
 
 
 def test_a_text_payload_is_shown_in_its_lines_without_steering(terminal: Terminal) -> None:
