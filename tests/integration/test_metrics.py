@@ -15,6 +15,7 @@ from support.consuming import (
     running,
     until_caught_up,
 )
+from support.hostile import NAMES as NAMES_OF_ANY_TEXT
 from support.monitored import Monitored, monitored, samples
 from support.stores import make_settings
 from support.wait import until
@@ -39,7 +40,17 @@ if TYPE_CHECKING:
 ANY_PORT = {"metrics": MetricsSettings(port=0)}
 NAME = re.compile(r"eventstore(_[a-z]+)+")
 LABELS = {"type", "group", "tier", "state", "reason", "le", "check"}
-UNITS = ("_seconds", "_bytes", "_events", "_total", "_connections", "_active", "_up", "_status", "_sessions")
+UNITS = (
+    "_seconds",
+    "_bytes",
+    "_events",
+    "_total",
+    "_connections",
+    "_active",
+    "_up",
+    "_status",
+    "_sessions",
+)
 NAMES = {
     f"eventstore_{name}"
     for name in (
@@ -127,6 +138,14 @@ def test_the_store_is_counted_over_all_partitions(
     pool = samples(found["eventstore_redis_pool_connections"])
     most = samples(found["eventstore_redis_pool_limit_connections"])[()]
     assert 8 <= pool[("used",)] + pool[("idle",)] <= most
+
+
+def test_a_type_of_any_text_is_a_label_as_it_is(served: Monitored, settings: AppSettings) -> None:
+    with EventStore(settings) as store:
+        for name in NAMES_OF_ANY_TEXT:
+            store.append("s", drafts("s", 1, type=name))
+    counted = samples(served.metrics()["eventstore_events_appended"])
+    assert counted == {(name,): 1 for name in NAMES_OF_ANY_TEXT}
 
 
 def test_the_lag_of_every_group_is_shown_by_any_worker(
