@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.consuming import publish
 from support.stores import make_settings
-from support.trimming import (
-    GROUPS,
-    all_groups,
-    keep,
-    left,
-    put_groups,
-    stream,
-    trim,
-    write_journal,
-)
+from support.trim_site import COUNT, Site
+from support.trimming import GROUPS, keep, left, stream, trim, write_journal
 
 from consumers.trimming.trim import Trimmer
 from eventstore.errors import (
@@ -34,7 +26,6 @@ from eventstore.journal import START, Journal
 from eventstore.journal_index import JournalIndex
 from eventstore.journal_index_format import encode_run
 from eventstore.refs import derived_ref
-from eventstore.settings_storage import PayloadSettings
 from eventstore.store import EventStore
 
 if TYPE_CHECKING:
@@ -43,39 +34,6 @@ if TYPE_CHECKING:
 
     import redis
     from support.server import PrivateServer
-
-    from eventstore.keys import Keys
-
-COUNT = 30
-
-
-class Site:
-    """A store of one partition with events, journalled and passed by every group."""
-
-    def __init__(self, server: PrivateServer, namespace: str, root: Path) -> None:
-        self.root = root
-        self.settings = make_settings(server, namespace).model_copy(
-            update={"payloads": PayloadSettings(url=str(root))}
-        )
-        self.store = EventStore(self.settings)
-        self.keys: Keys = self.store.parts.log.partitions[0]
-        self.refs: list[str] = []
-
-    def fill(self, client: redis.Redis, ends: list[int]) -> None:
-        for n in range(COUNT):
-            self.refs += publish(self.store, "ab"[n % 2], 1)
-        write_journal(self.store, ends)
-        put_groups(client, self.store, all_groups(COUNT))
-
-    def folder(self, root: str) -> Path:
-        return self.root / root / self.store.open().uuid / "0"
-
-    def segment(self, first: int) -> Path:
-        (found,) = self.folder("journal").glob(f"{first:020d}-*")
-        return found
-
-    def runs(self) -> list[Path]:
-        return sorted(self.folder("index").glob("*.idx"))
 
 
 @pytest.fixture
@@ -109,46 +67,6 @@ class TestWhatIsTrimmed:
         site.fill(redis_client, [10])
         found = trim(site.store, keep(1))
         assert (found.events, found.journalled) == (9, 10)
-
-    def test_an_earlier_listing_serves_until_it_is_used_up(
-        self, site: Site, redis_client: redis.Redis
-    ) -> None:
-        site.fill(redis_client, [10, 20])
-        log = site.store.parts.log
-        trimmer = Trimmer(log, site.store.parts.payloads, keep(1), GROUPS)
-
-        def step() -> int:
-            return site.store.reading(lambda: trimmer.trim(site.keys, most=1, least=1)).events
-
-        put_groups(redis_client, site.store, {"slow": 5})
-        assert step() == 5
-        # Whoever lists the journal from now on finds two histories in it.
-        name = f"{1:020d}-{20:020d}-{'0' * 16}.ndjson.gz"
-        foreign = site.folder("journal") / name
-        foreign.write_bytes(b"")
-        put_groups(redis_client, site.store, {"slow": 15})
-        assert step() == 10
-        put_groups(redis_client, site.store, {"slow": 25})
-        with pytest.raises(Diverged, match="position 20"):
-            step()
-        foreign.unlink()
-        assert step() == 4
-        write_journal(site.store, [COUNT])
-        assert step() == 6
-
-    def test_what_an_earlier_listing_names_is_read_from_storage_all_the_same(
-        self, site: Site, redis_client: redis.Redis
-    ) -> None:
-        site.fill(redis_client, [20, COUNT])
-        log = site.store.parts.log
-        trimmer = Trimmer(log, site.store.parts.payloads, keep(1), GROUPS)
-        put_groups(redis_client, site.store, {"slow": 5})
-        assert site.store.reading(lambda: trimmer.trim(site.keys)).events == 5
-        put_groups(redis_client, site.store, {"slow": 15})
-        site.segment(1).unlink()
-        with pytest.raises(JournalDamaged, match="position 6"):
-            site.store.reading(lambda: trimmer.trim(site.keys))
-        assert left(redis_client, site.keys)[0] == list(range(6, COUNT + 1))
 
     def test_nothing_without_a_journal_or_without_a_rule(
         self, site: Site, redis_client: redis.Redis
