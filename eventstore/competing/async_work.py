@@ -14,7 +14,7 @@ from eventstore.competing.handling import Deferrals
 from eventstore.competing.item import AsyncWorkItem
 from eventstore.competing.member import CompetingMember
 from eventstore.competing.work import UNSETTLED
-from eventstore.errors import EventStoreError, InvalidInput
+from eventstore.errors import EventStoreError, InvalidInput, Unavailable
 from eventstore.parking.attempt import OwnFault, attempt
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class AsyncCompeting:
         finally:
             if is_ours:
                 await self.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped
 
     def stop(self) -> None:
         """End the iteration, from any thread or a signal handler; returns at once."""
@@ -124,28 +129,72 @@ class AsyncCompetingHandler:
         return await self._handler(item)
 
     async def run(self) -> None:
-        """Handle work until `stop`; what is being handled then is handled to its end."""
+        """Handle work until `stop`; see `CompetingHandler.run`, also for what it raises."""
         async with self._competing as work:
             if self._in_flight == 1:
                 async for item in work:
                     await self._handle(item)
-                return
-            async with anyio.create_task_group() as tasks:
-                async for item in work:
-                    tasks.start_soon(self._handle, item)
+            else:
+                await self._run_many(work)
 
     def stop(self) -> None:
         """Let `run` return, from any thread or a signal handler; see `AsyncCompeting.stop`."""
         self._competing.stop()
 
+    async def _run_many(self, work: AsyncCompeting) -> None:
+        running: set[asyncio.Task[None]] = set()
+        faults: list[BaseException] = []
+
+        def note(done: asyncio.Task[None]) -> None:
+            running.discard(done)
+            error = None if done.cancelled() else done.exception()
+            if error is not None:
+                faults.append(error)
+                self.stop()
+
+        # Not a task group: that would cut the other handlers off, and raise a group of errors.
+        try:
+            try:
+                async for item in work:
+                    task = asyncio.create_task(self._handle(item))
+                    running.add(task)
+                    task.add_done_callback(note)
+            except EventStoreError as error:
+                faults.append(error)
+            await _ended(running)
+        finally:
+            # Some are left only where this is cancelled.
+            for task in running:
+                task.cancel()
+            with anyio.CancelScope(shield=True):
+                await _ended(running)
+        if faults:
+            raise faults[0]
+
     async def _handle(self, item: AsyncWorkItem) -> None:
         try:
             found = await attempt(partial(self._handler, item))
-        except (EventStoreError, RedisError) as error:
-            await item.defer(self._deferrals.pause(error))
+        except (Unavailable, RedisError) as error:
+            await self._settle(partial(item.defer, self._deferrals.pause(error)))
             return
         self._deferrals.none()
         if isinstance(found, OwnFault):
-            await item.nack(error=found.error)
+            await self._settle(partial(item.nack, error=found.error))
         else:
-            await item.ack()
+            await self._settle(item.ack)
+
+    async def _settle(self, word: Callable[[], Awaitable[bool]]) -> None:
+        """Say what became of a piece, through a store that is away, unless this is to stop."""
+        while True:
+            try:
+                await word()
+            except Unavailable as error:
+                if not self._competing.stopped:
+                    self._deferrals.unsettled(error)
+                    continue
+            return
+
+
+async def _ended(running: set[asyncio.Task[None]]) -> None:
+    while running:
+        await asyncio.wait(running)

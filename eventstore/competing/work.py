@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from eventstore.competing.handling import Deferrals
 from eventstore.competing.item import WorkItem
 from eventstore.competing.member import CompetingMember
-from eventstore.errors import EventStoreError, InvalidInput
+from eventstore.errors import InvalidInput, Unavailable
 from eventstore.parking.attempt import OwnFault, attempt_blocking
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ class Competing:
         finally:
             if is_ours:
                 self.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped
 
     def stop(self) -> None:
         """End the iteration, from any thread or a signal handler; returns at once.
@@ -160,7 +165,9 @@ class CompetingHandler:
         """Handle work until `stop`; what is being handled then is handled to its end.
 
         What the handler raises by the event's own fault is a failed try (`WorkItem.nack`); an
-        `Unavailable` of the store, or of the handler's own, gives the piece back without counting.
+        `Unavailable`, of the store or of the handler's own, gives the piece back without counting.
+        Any other error of the project, and what is no `Exception`, ends the run: it is raised once
+        the other handlers have ended. Raises also what iterating over `Competing` raises.
         """
         with self._competing as work:
             if self._in_flight == 1:
@@ -191,11 +198,22 @@ class CompetingHandler:
     def _handle(self, item: WorkItem) -> None:
         try:
             found = attempt_blocking(partial(self._handler, item))
-        except (EventStoreError, RedisError) as error:
-            item.defer(self._deferrals.pause(error))
+        except (Unavailable, RedisError) as error:
+            self._settle(partial(item.defer, self._deferrals.pause(error)))
             return
         self._deferrals.none()
         if isinstance(found, OwnFault):
-            item.nack(error=found.error)
+            self._settle(partial(item.nack, error=found.error))
         else:
-            item.ack()
+            self._settle(item.ack)
+
+    def _settle(self, word: Callable[[], bool]) -> None:
+        """Say what became of a piece, through a store that is away, unless this is to stop."""
+        while True:
+            try:
+                word()
+            except Unavailable as error:
+                if not self._competing.stopped:
+                    self._deferrals.unsettled(error)
+                    continue
+            return

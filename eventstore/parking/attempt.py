@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,13 +18,21 @@ T = TypeVar("T")
 class OwnFault:
     """What a handler threw that is the fault of the events it was given."""
 
-    error: Exception
+    error: Exception | asyncio.CancelledError
 
 
 async def attempt(work: Callable[[], Awaitable[T]]) -> T | OwnFault:
-    """Return what the work returns, or the fault that is its events' own; raise any other."""
+    """Return what the work returns, or the fault that is its events' own; raise any other.
+
+    A cancellation that nobody asked this task for (of something that the work awaits) is a fault.
+    """
     try:
         return await work()
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return OwnFault(error)
     except Exception as error:
         if not is_events_own(error):
             raise
