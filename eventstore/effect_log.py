@@ -16,8 +16,8 @@ from eventstore.events import ArtifactPublished
 from eventstore.names import check_name
 from eventstore.searching import check_limit
 from eventstore.stack_search import turn_of
-from eventstore.times import to_milliseconds
 from eventstore.tool_calls import OpenCall, OpenCalls
+from eventstore.tracing import measured_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,13 +129,10 @@ class EffectLog:
         row.status = event.status or "answered"
         row.result_ref = event.ref
         row.result_bytes = None if event.payload is None else event.payload.size
-        if event.latency_ms is not None:
-            row.duration_ms = event.latency_ms
-        else:
-            taken_ms = to_milliseconds(event.ts) - to_milliseconds(row.ts)
-            # Clocks of two machines may differ: what would be before its call is not known.
-            if taken_ms >= 0:
-                row.duration_ms, row.measured = float(taken_ms), True
+        row.duration_ms = event.latency_ms
+        if row.duration_ms is None:
+            row.duration_ms = measured_ms(row.ts, event)
+            row.measured = row.duration_ms is not None
 
     def _close(self, row: EffectRow) -> None:
         opened = self._open_calls.pop(row.ref, None)

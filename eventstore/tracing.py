@@ -76,6 +76,30 @@ def causes_of(event: Event) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ref for ref in named if ref is not None and ref != event.ref))
 
 
+def measured_ms(since: str, event: Event) -> float | None:
+    """Return the milliseconds from a cause's time to an event's; None where these do not tell.
+
+    Clocks of two machines may differ, so what would be before its cause is not known. Nor is what
+    the store stamped in one and the same millisecond: recorded runs without times are imported
+    under the time of the import.
+    """
+    taken = to_milliseconds(event.ts) - to_milliseconds(since)
+    if taken < 0 or (taken == 0 and "ts" in event.defaulted):
+        return None
+    return float(taken)
+
+
+def shown_duration(milliseconds: float | None, measured: bool) -> str | None:
+    """Return a duration as people read it, with a ~ if it was measured; None if it is unknown."""
+    if milliseconds is None:
+        return None
+    if milliseconds < 10_000:
+        shown = f"{milliseconds:{'.3g' if milliseconds < 100 else '.0f'}} ms"
+    else:
+        shown = f"{milliseconds / 1000:,.1f} s"
+    return f"~{shown}" if measured else shown
+
+
 def _causal(events: Sequence[Recorded], by_ref: dict[str, Recorded]) -> Iterable[Recorded]:
     """Yield events, the first appended among those whose causes have all been yielded."""
     waiting = {
@@ -131,9 +155,8 @@ def _duration(event: Event, kind: str, causes: Sequence[Interaction]) -> tuple[f
         return recorded, False
     if kind not in ("tool_result", "evaluation.completed", "evaluation.failed") or not causes:
         return None, False
-    taken = to_milliseconds(event.ts) - max(to_milliseconds(cause.ts) for cause in causes)
-    # Clocks of two machines may differ: what would be before its cause is not known.
-    return (float(taken), True) if taken >= 0 else (None, False)
+    taken = measured_ms(max(cause.ts for cause in causes), event)
+    return taken, taken is not None
 
 
 def _what(event: Event) -> str | None:

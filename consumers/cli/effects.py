@@ -9,6 +9,7 @@ import typer
 
 from consumers.cli import output
 from consumers.cli.context import JsonOption, LimitOption, SessionArgument, cli_of
+from eventstore.tracing import shown_duration
 
 if TYPE_CHECKING:
     from eventstore.effect_log import EffectRow
@@ -43,10 +44,5 @@ def _cells(row: EffectRow) -> tuple[Any, ...]:
     status = row.status if not row.penalty else f"{row.status}, penalty {row.penalty:g}"
     # Of a time, what changes within a session.
     place = (row.seq, row.ts[11:23], row.branch_id, row.agent_id)
-    return (*place, row.tool_name, row.key, status, _duration(row), row.duplicates, row.ref)
-
-
-def _duration(row: EffectRow) -> str | None:
-    if row.duration_ms is None:
-        return None
-    return f"{'~' if row.measured else ''}{row.duration_ms:,.0f} ms"
+    duration = shown_duration(row.duration_ms, row.measured)
+    return (*place, row.tool_name, row.key, status, duration, row.duplicates, row.ref)

@@ -10,7 +10,7 @@ import typer
 from consumers.cli import output
 from consumers.cli.context import JsonOption, SessionArgument, cli_of
 from eventstore.errors import SessionNotFound
-from eventstore.tracing import Interaction, trace
+from eventstore.tracing import Interaction, shown_duration, trace
 
 
 def trace_session(
@@ -46,12 +46,5 @@ def _cells(row: Interaction) -> tuple[Any, ...]:
     what = row.type if row.what is None else f"{row.type} {row.what}"
     named = "  " * row.depth + output.printable(what)
     # Of a time, what changes within a session.
-    return row.seq, row.ts[11:23], row.branch_id, row.agent_id, named, row.status, _duration(row)
-
-
-def _duration(row: Interaction) -> str | None:
-    if row.duration_ms is None:
-        return None
-    seconds = row.duration_ms / 1000
-    shown = f"{row.duration_ms:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
-    return f"~{shown}" if row.measured else shown
+    duration = shown_duration(row.duration_ms, row.measured)
+    return row.seq, row.ts[11:23], row.branch_id, row.agent_id, named, row.status, duration

@@ -10,6 +10,7 @@ from consumers.page.collect import raw
 from consumers.page.drawing import Lanes, Tree, draw_lanes, draw_tree
 from consumers.page.reading import Block, blocks_of, role_of
 from eventstore.lineage import Lineage, history
+from eventstore.tracing import shown_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,7 +45,7 @@ class Totals(NamedTuple):
     events: int
     first: str
     last: str
-    elapsed: str
+    elapsed: str | None
     prompt_tokens: int | None
     completion_tokens: int | None
     cost: float | None
@@ -111,18 +112,10 @@ def _row(entry: Entry) -> Row:
         score=header.get("score"),
         tokens=_sum(tokens),
         cost=header.get("cost_usd"),
-        duration=_duration(entry),
+        duration=shown_duration(entry.interaction.duration_ms, entry.interaction.measured),
         depth=entry.interaction.depth,
         blocks=blocks_of(header["type"], payload),
     )
-
-
-def _duration(entry: Entry) -> str | None:
-    milliseconds = entry.interaction.duration_ms
-    if milliseconds is None:
-        return None
-    shown = f"{milliseconds:.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
-    return f"~{shown}" if entry.interaction.measured else shown
 
 
 def _totals(entries: Sequence[Entry]) -> Totals:
@@ -153,7 +146,10 @@ def _sum(values: Iterable[Any]) -> Any:
     return sum(known) if known else None
 
 
-def _elapsed(first: str, last: str) -> str:
+def _elapsed(first: str, last: str) -> str | None:
+    """Return the time between two; None for a single moment, as of a run imported without times."""
+    if first == last:
+        return None
     seconds = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
     if seconds < 120:
         return f"{seconds:.1f} s"

@@ -26,6 +26,8 @@ def test_a_recorded_run(terminal: Terminal) -> None:
     results = [row for row in rows if row["type"] == "tool_result"]
     assert results
     assert all(row["depth"] == 2 for row in results)
+    # The source has no times, and the moment of the import is none of them.
+    assert all(row["duration_ms"] is None for row in rows)
     shown = terminal.run("session", "trace", session).stdout
     assert f"{len(rows)} interactions" in shown
     assert results[0]["what"] in shown

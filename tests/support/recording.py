@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from eventstore.chain import GENESIS, link
 from eventstore.codec import Recorded, digest_of
 from eventstore.events import BranchForked, Event, branch_lane
@@ -31,11 +33,17 @@ class Recording:
     def __iter__(self) -> Iterator[Recorded]:
         return iter(self.events)
 
-    def artifact(self, payload: object = None, **header: Any) -> Recorded:
-        """Record an artifact of session "s", agent "a", type "state", unless told otherwise."""
+    def artifact(
+        self, payload: object = None, *, defaulted: tuple[str, ...] = (), **header: Any
+    ) -> Recorded:
+        """Record an artifact of session "s", agent "a", type "state", unless told otherwise.
+
+        `defaulted` names the fields that the store would have filled in.
+        """
         named = {"ref": self.next_ref, "ts": self.next_time, "type": "state", **header}
         item = build_artifact({"session_id": "s", "agent_id": "a", **named}, payload, {}, 2048)
-        return self.record(item.event)
+        filled_in = (*item.event.defaulted, *defaulted)
+        return self.record(msgspec.structs.replace(item.event, defaulted=filled_in))
 
     def add(self, kind: type[Event], **fields: Any) -> Recorded:
         """Record an event of session "s" and agent "a" with these fields."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.recording import Recording
+from support.recording import START_MS, Recording
 
 from eventstore.effect_log import EffectLog, EffectRow
+from eventstore.times import from_milliseconds
 
 
 def rows_of(log: Recording, limit: int = 100, pages: int = 1, **named: Any) -> list[EffectRow]:
@@ -37,6 +38,15 @@ def test_a_result_is_that_of_the_call_it_names_or_of_the_nearest_with_its_id() -
     assert (rows[first].result_ref, rows[first].status) == (by_ref, "answered")
     assert (rows[first].duration_ms, rows[first].measured) == (4000.0, True)
     assert (rows[third].result_ref, rows[third].status) == (None, "unanswered")
+
+
+def test_a_result_that_was_stamped_with_its_call_has_no_duration() -> None:
+    log = Recording()
+    moment = from_milliseconds(START_MS)
+    ref = call(log, ts=moment, defaulted=("ts",))
+    result(log, parent_refs=[ref], ts=moment, defaulted=("ts",))
+    (row,) = rows_of(log)
+    assert (row.status, row.duration_ms, row.measured) == ("answered", None, False)
 
 
 def test_a_second_result_changes_nothing() -> None:

@@ -188,7 +188,9 @@ class TestTotals:
         log.artifact({})
         totals = model_of(session_of(log, [{}])).totals
         assert (totals.cost, totals.prompt_tokens, totals.mean_score) == (None, None, None)
+        assert totals.elapsed is None
         assert re.search(r"<dt>cost</dt><dd>\u2013</dd>", page_of({}))
+        assert re.search(r"<dt>elapsed</dt><dd [^>]*>\u2013</dd>", page_of({}))
 
     def test_what_is_known_is_summed(self) -> None:
         log = Recording()

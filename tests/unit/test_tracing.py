@@ -11,7 +11,7 @@ from support.recording import START_MS, Recording
 from eventstore.events import EvaluationCompleted, EvaluationRequested
 from eventstore.refs import derived_ref
 from eventstore.times import from_milliseconds
-from eventstore.tracing import trace
+from eventstore.tracing import shown_duration, trace
 
 if TYPE_CHECKING:
     from eventstore.tracing import Interaction
@@ -89,6 +89,24 @@ def test_clocks_that_disagree_give_no_duration() -> None:
     call = log.artifact({"name": "t"}, type="tool_call", ts=at(500))
     log.artifact({}, type="tool_result", parent_refs=[call.event.ref], ts=at(400))
     assert by_type(log)["tool_result"].duration_ms is None
+
+
+def test_what_was_stamped_at_once_has_no_duration() -> None:
+    log = Recording()
+    call = log.artifact({"name": "t"}, type="tool_call", ts=at(0), defaulted=("ts",))
+    log.artifact({}, type="tool_result", parent_refs=[call.event.ref], ts=at(0), defaulted=("ts",))
+    assert by_type(log)["tool_result"].duration_ms is None
+    assert by_type(log)["tool_result"].measured is False
+    log.artifact({}, type="tool_result", parent_refs=[call.event.ref], ts=at(0))
+    said = trace(log.events)[-1]
+    assert (said.duration_ms, said.measured) == (0.0, True)
+
+
+def test_durations_as_people_read_them() -> None:
+    shown = [shown_duration(ms, False) for ms in (None, 0.4, 250.4, 9999, 10_000, 3_600_000)]
+    assert shown == [None, "0.4 ms", "250 ms", "9999 ms", "10.0 s", "3,600.0 s"]
+    assert shown_duration(250, True) == "~250 ms"
+    assert shown_duration(None, True) is None
 
 
 def test_an_evaluation_takes_the_time_from_its_request() -> None:
