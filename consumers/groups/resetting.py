@@ -9,12 +9,15 @@ import msgspec
 from consumers.groups.holding import check_kind, expect_ok, holding, records, standings
 from eventstore.errors import GroupNotFound, GroupRefused, InvalidInput
 from eventstore.flow import Call, Flow, as_is, call
+from eventstore.parking.reading import live_keys, page
+from eventstore.parking.replaying import replay_name
+from eventstore.parking.taking import unpark
 from eventstore.scripts import script
 from eventstore.subscribing.beginning import place, places
 from eventstore.views import Checkpoint, parse_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from typing import Literal
 
     from eventstore.consuming.access import StoreAccess
@@ -43,7 +46,8 @@ async def reset_group(
 ) -> list[Move]:
     """Move a subscriber group in one partition, or all; return what was, or would be, moved.
 
-    What the group keeps for itself stays as it is. Raises `GroupNotFound`, `GroupRefused` if it
+    What the group keeps for itself stays as it is; what it parked behind the place is parked no
+    more, since it is given again. Raises `GroupNotFound`, `GroupRefused` if it
     is no subscriber or somebody alive holds it and is not to be taken over, `InvalidInput` for a
     place that the log does not have. Killed half-way, it is completed by running it again.
     """
@@ -55,12 +59,30 @@ async def reset_group(
     goals = await _goals(access, chosen, to)
     if dry_run:
         return await _moves(access, group, goals)
-    async with holding(access, chosen, group, take_over=take_over) as holds:
+    async with (
+        holding(access, chosen, group, take_over=take_over) as holds,
+        holding(access, chosen, replay_name(group), take_over=take_over) as replays,
+    ):
         moves = await _moves(access, group, goals)
         for keys, hold in holds.items():
             await hold.keep()
             await access.run(_move(keys, group, hold.token, goals[keys]))
+            async for _ in _forget_parked(access, keys, group, goals[keys].position):
+                for each in (*holds.values(), *replays.values()):
+                    await each.keep()
     return moves
+
+
+async def _forget_parked(
+    access: StoreAccess, keys: Keys, group: str, after: int
+) -> AsyncIterator[int]:
+    """Take out what is parked behind a place, and yield the number of events page by page."""
+    names = await access.run(live_keys(keys, group))
+    while True:
+        after, items = await access.run(page(names, after))
+        if not items:
+            return
+        yield await access.run(call(unpark(keys, names, group, "forget", items)))
 
 
 def _chosen(access: StoreAccess, partition: int | None) -> Sequence[Keys]:

@@ -29,6 +29,7 @@ _VERSIONS: Final[tuple[Argument, ...]] = (
 class Taken(NamedTuple):
     """A piece of work in this process's hands: where it lies, whose event, which delivery.
 
+    `position` is 0 for an entry that somebody else added, which is no work.
     `failed` counts the tries that failed before this entry, `deliveries` how often the entry was
     given out, so that this is try number `failed + deliveries`.
     """
@@ -138,7 +139,12 @@ def _named(
     entry: bytes, consumer: str, deliveries: int, fields: Sequence[bytes]
 ) -> tuple[str, str, int, int, int]:
     said = dict(zip(fields[::2], fields[1::2], strict=True))
-    return entry.decode(), consumer, deliveries, int(said[b"position"]), int(said[b"attempts"])
+    position, failed = (_number(said.get(name, b"")) for name in (b"position", b"attempts"))
+    return entry.decode(), consumer, deliveries, position, failed
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 def claim(
@@ -150,11 +156,11 @@ def claim(
     """
 
     def parse(reply: list[bytes]) -> list[Taken]:
-        _, gone, *rest = (value.decode() for value in reply)
-        deleted.extend(gone.split())
+        _, gone, *rest = reply
+        deleted.extend(gone.decode().split())
         return [
-            Taken(keys, rest[i], consumer, int(rest[i + 3]), int(rest[i + 1]), int(rest[i + 2]))
-            for i in range(0, len(rest), 4)
+            Taken(keys, entry.decode(), consumer, int(given), _number(position), _number(failed))
+            for entry, position, failed, given in zip(*(rest[n::4] for n in range(4)), strict=True)
         ]
 
     silent = _SILENT_TAKEOVERS * idle_ms

@@ -79,6 +79,18 @@ class Settler:
         said = Fault(f"given out {tries} times, and nobody who had it settled it", "")
         return await self._park(piece, said, tries)
 
+    async def discard(self, piece: Piece) -> bool:
+        """Take an entry out that is no work; anybody who can write to the server can add one."""
+        taken = piece.taken
+        settled = await self._settle(piece, calls.done(self._group, taken))
+        if settled:
+            _log.error(
+                "group %s/%d: somebody added entry %s to its work, which names no event; it was "
+                "taken out",
+                *(self._group, taken.keys.partition, taken.entry),
+            )
+        return settled
+
     def lose(self, taken: Taken) -> None:
         """Note that a piece is in other hands, unless this process is about to settle it."""
         if taken in self._settling or not self._hands.holds(taken):

@@ -134,6 +134,9 @@ class Taking:
 
     async def _load(self, taken: Taken) -> None:
         piece = Piece(taken)
+        if not taken.position:
+            await self._settler.discard(piece)
+            return
         if taken.attempt > self._access.settings.consuming.attempts:
             await self._access.run(load_piece(self._access, piece, payload=False))
             await self._settler.give_up(piece)

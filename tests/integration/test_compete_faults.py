@@ -192,6 +192,35 @@ def test_entries_that_somebody_deleted_are_said(
     assert left(bus.store, "g") == NOTHING
 
 
+@pytest.mark.parametrize("is_abandoned", [False, True])
+def test_an_entry_that_names_no_event_is_taken_out_and_said(
+    bus: EventBus,
+    settings: AppSettings,
+    redis_client: redis.Redis,
+    caplog: pytest.LogCaptureFixture,
+    is_abandoned: bool,
+) -> None:
+    publish(bus.store, "s", 1)
+    take(bus.compete(group="g"), 1, lambda item: item.ack())
+    [keys] = bus.store.parts.log.partitions
+    work = keys.work("g").stream
+    fields: Any
+    for fields in ({"foo": "bar"}, {"position": "x", "attempts": "\xff"}, {"position": "-1"}):
+        redis_client.xadd(work, fields)
+    if is_abandoned:
+        redis_client.xreadgroup("g", "dead", {work: ">"})
+    refs = publish(bus.store, "s", 1)
+    quick = trying(settings, 3, takeover_seconds=0.2)
+    with EventBus(EventStore(quick)) as other:
+        taker = acking(other.compete(group="g"))
+        with Running(taker) as running:
+            taker.until_settled(1)
+            until(lambda: left(bus.store, "g") == NOTHING, what="nothing left")
+        assert running.error is None
+    assert [item.ref for item in taker.seen] == refs
+    assert sum("which names no event" in each.getMessage() for each in caplog.records) == 3
+
+
 def test_a_group_that_is_gone_ends_who_competes(bus: EventBus, redis_client: redis.Redis) -> None:
     publish(bus.store, "s", 1)
     [keys] = bus.store.parts.log.partitions
