@@ -12,8 +12,9 @@ from eventstore.known_refs import known_positions
 from eventstore.state_errors import AlreadyActed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from eventstore.codec import Recorded
     from eventstore.events import Event
     from eventstore.flow import Flow
     from eventstore.intents import Intent
@@ -26,23 +27,46 @@ def rows_of_saved(
     """Return where the events of a unit lie that was saved before, None if it was not. A flow.
 
     Judged by the intents that always come to an event. A batch is all or nothing, so part of a
-    unit is only there if another one shares it: raises `AlreadyActed` for an acknowledgement of
-    another unit, `RefConflict` for refs of the caller's that are known already.
+    unit is only there if another one shares it: raises what `check_shares_nothing` does.
     """
-    certain = {ref: intent for intent in intents if (ref := _ref_of(intent)) is not None}
-    keys = log.keys_of(session_id)
-    known = yield from log.ready(lambda: known_positions(log, keys, list(certain)))
-    if not known:
+    certain = _certain(intents)
+    events = yield from _known(log, session_id, certain)
+    ours = [each for each in events if _is_of(certain[each.event.ref], each.event)]
+    if not ours:
         return None
-    events = yield from log.ready(lambda: log.at_positions(keys, list(known.values())))
-    same = {each.event.ref for each in events if _is_of(certain[each.event.ref], each.event)}
-    if len(same) < len(certain):
-        for ref in known:
-            intent = certain[ref]
-            if isinstance(intent, Ack):
-                raise AlreadyActed(session_id, agent_of(intent), intent.tick)
-        raise RefConflict(list(known))
-    return [Appended(each.event.ref, each.position, each.seq, each.index) for each in events]
+    if len(ours) < len(certain):
+        yield from check_shares_nothing(log, session_id, intents)
+    return [Appended(each.event.ref, each.position, each.seq, each.index) for each in ours]
+
+
+def check_shares_nothing(log: Log, session_id: str, intents: Sequence[Intent]) -> Flow[None]:
+    """Refuse a unit that was not saved, and of which events are there. A flow.
+
+    Raises `AlreadyActed` for an acknowledgement of another unit, `RefConflict` for refs of the
+    caller's that are known already.
+    """
+    certain = _certain(intents)
+    known = [each.event.ref for each in (yield from _known(log, session_id, certain))]
+    for ref in known:
+        intent = certain[ref]
+        if isinstance(intent, Ack):
+            raise AlreadyActed(session_id, agent_of(intent), intent.tick)
+    if known:
+        raise RefConflict(known)
+
+
+def _certain(intents: Sequence[Intent]) -> dict[str, Intent]:
+    """Return the intents that always come to an event, by its ref."""
+    return {ref: intent for intent in intents if (ref := _ref_of(intent)) is not None}
+
+
+def _known(log: Log, session_id: str, refs: Iterable[str]) -> Flow[list[Recorded]]:
+    """Return those of events that are in the log."""
+    keys = log.keys_of(session_id)
+    known = yield from log.ready(lambda: known_positions(log, keys, list(refs)))
+    if not known:
+        return []
+    return (yield from log.ready(lambda: log.at_positions(keys, list(known.values()))))
 
 
 def _ref_of(intent: Intent) -> str | None:
@@ -66,5 +90,10 @@ def _is_of(intent: Intent, event: Event) -> bool:
             == (event.session_id, event.agent_id, event.branch_id, event.type)
         ) and sums[0] == sums[1]
     if isinstance(intent, Ack):
-        return isinstance(event, TickAcked) and event.finished == intent.finished
+        # Its ref is that of everybody's ack of the agent and tick; when it was asked for is not.
+        return (
+            isinstance(event, TickAcked)
+            and event.finished == intent.finished
+            and event.ts == intent.common["ts"]
+        )
     return True

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from eventstore.branch_views import BranchViews
 from eventstore.deciding import Deciding, back_off, stamp
 from eventstore.drafts import MAX_BATCH_EVENTS
-from eventstore.errors import Conflict, InvalidInput, RefConflict, RefOverlap, Unavailable
+from eventstore.errors import (
+    Conflict,
+    EventStoreError,
+    InvalidInput,
+    RefConflict,
+    RefOverlap,
+    Unavailable,
+)
 from eventstore.events import SessionClosed, SessionOpened
 from eventstore.flow import Flow, call
 from eventstore.intents import (
@@ -30,7 +37,7 @@ from eventstore.names import check_name
 from eventstore.operations import Operations
 from eventstore.redact_hook import redacted_text
 from eventstore.refs import generate_ref
-from eventstore.saved_unit import rows_of_saved
+from eventstore.saved_unit import check_shares_nothing, rows_of_saved
 from eventstore.stack_views import StackViews
 from eventstore.state_errors import AgentNotRegistered, AlreadyActed
 from eventstore.ticking import Ticking
@@ -60,7 +67,7 @@ class SessionCore:
         self.intents: list[Intent] = []
         self._appender = parts.appender
         self.ticking = Ticking(parts.log, parts.appender, Deciding(parts.log, parts.appender))
-        # A save failed with its outcome unknown: the next one looks whether it was done.
+        # A save ended with its outcome unknown: the next one looks whether it was done.
         self._is_uncertain = False
 
     def register(self, agent_id: str) -> None:
@@ -169,20 +176,23 @@ class SessionCore:
         intents = list(self.intents)
         if not intents:
             return []
+        is_known = False
         try:
             rows = yield from self._save(intents)
-        except Unavailable:
-            self._is_uncertain = True
+            is_known = True
+        except EventStoreError as error:
+            is_known = not isinstance(error, Unavailable)
             raise
+        finally:
+            # One that was cancelled may have been done as well.
+            self._is_uncertain = not is_known
         del self.intents[: len(intents)]
-        self._is_uncertain = False
         return rows
 
     def _save(self, intents: list[Intent]) -> Flow[list[Appended]]:
         attempt = 0
-        may_be_saved = self._is_uncertain
         while True:
-            if may_be_saved:
+            if self._is_uncertain:
                 rows = yield from rows_of_saved(self.log, self.session_id, intents)
                 if rows is not None:
                     return rows
@@ -199,9 +209,9 @@ class SessionCore:
                 attempt += 1
                 yield from back_off(attempt)
             except (RefConflict, RefOverlap):
-                if may_be_saved:
-                    raise
-                may_be_saved = True
+                # A batch is all or nothing: what is there of this one, others have appended.
+                yield from check_shares_nothing(self.log, self.session_id, intents)
+                raise
 
     def _plan(self, intents: list[Intent]) -> Flow[Plan]:
         heads = yield from self.heads(*lanes_of(intents))

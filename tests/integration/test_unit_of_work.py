@@ -8,15 +8,24 @@ import pytest
 from support.interleaving import before_appends
 from support.proxy import LossyProxy
 from support.stores import make_settings, open_store
+from support.wait import until
 
 from eventstore.amending import UNCHANGED
 from eventstore.bus import EventBus
 from eventstore.errors import StoreUnreachable
 from eventstore.events import ArtifactAmended, ArtifactPublished, SessionTicked
+from eventstore.intents import Ack
 from eventstore.operations import Operations
 from eventstore.sessions import Session
-from eventstore.state_errors import AgentNotRegistered, SessionEnded, StackMoved, TickRefused
+from eventstore.state_errors import (
+    AgentNotRegistered,
+    AlreadyActed,
+    SessionEnded,
+    StackMoved,
+    TickRefused,
+)
 from eventstore.store import EventStore
+from eventstore.times import current_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,6 +215,41 @@ def test_a_save_whose_reply_was_lost_finds_its_own_events(
         "branch.popped",
         "artifact.published",
     ]
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_what_comes_with_an_ack_that_another_made_is_refused_and_not_forgotten(
+    bus: EventBus, is_cancelled: bool
+) -> None:
+    session, other = started(bus, "a"), Session(bus, "s")
+    session.start_tick()
+    session.register_agent("b")
+    session.ack("a")
+    if is_cancelled:
+        cut_short(session)
+    # The clock of event times has moved on: acks of one agent in one millisecond are one.
+    intent = session._core.intents[-1]
+    assert isinstance(intent, Ack)
+    until(lambda: current_timestamp() > intent.common["ts"])
+    other.ack("a")
+    other.save()
+    with pytest.raises(AlreadyActed):
+        session.save()
+    assert (session.pending, Session(bus, "s").agents) == (2, ["a"])
+
+
+def cut_short(session: Session) -> None:
+    """Give a save up just before its append is sent, as a cancellation does."""
+    core: SessionCore = session._core
+    flow = core.save()
+
+    def cancel() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        session._run(before_appends(flow, [cancel]))
+    flow.close()
+    assert core._is_uncertain
 
 
 def test_two_amendments_at_once_lose_no_change(bus: EventBus) -> None:
