@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -31,21 +32,25 @@ from eventstore.settings import AppSettings
 from eventstore.store import EventStore
 
 STREAM = "storm"
-HUNG_AFTER = 25.0
+PATIENCE = 60.0
+HUNG_AFTER = 2 * PATIENCE
 # 60 % leave in order, 20 % exit without a word, 20 % are killed.
 WAYS_TO_LEAVE = ("release", "release", "release", "exit", "kill")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a slot does: for `seconds`, process after process, with up to `pause` between two."""
+    """What a slot does: process after process, with up to `pause` between two, until it is over.
+
+    It is `over` once there is a file of that name.
+    """
 
     home: str
     acked: str
     faults: str
     runs: str
     seed: str
-    seconds: float
+    over: str
     pause: float
     linger: float
     through_bus: bool
@@ -56,11 +61,11 @@ class Plan:
 
 
 def main(plan: Plan) -> None:
-    """Fork a process at a time until the plan's seconds are over."""
+    """Fork a process at a time until the storm is over."""
     rng = random.Random(plan.seed)
-    end = time.monotonic() + plan.seconds
+    over = Path(plan.over)
     run = 0
-    while time.monotonic() < end:
+    while not over.exists():
         seed = rng.random()
         child = os.fork()
         if child == 0:
@@ -116,7 +121,7 @@ def storm_settings(home: str) -> AppSettings:
     return AppSettings(
         home=Path(home),
         mode="test",
-        store={"publish_timeout": 20.0, "read_timeout": 60.0},
+        store={"publish_timeout": PATIENCE, "read_timeout": PATIENCE},
         metrics={"port": 0},
     )
 
@@ -124,7 +129,7 @@ def storm_settings(home: str) -> AppSettings:
 def location_of(store: EmbeddedStore) -> Location:
     """Return the location of an embedded store that is opened with options of one's own."""
     found = locate(storm_settings(str(store.home.path)))
-    return dataclasses.replace(found, reconnect=store.ensure, leave=no_leave)
+    return dataclasses.replace(found, reconnect=partial(store.ensure, PATIENCE), leave=no_leave)
 
 
 def no_leave() -> None:
@@ -133,7 +138,7 @@ def no_leave() -> None:
 
 def append(store: EmbeddedStore, plan: Plan, name: str, count: int) -> None:
     """Append by bare XADDs."""
-    client = connect(store.ensure())
+    client = connect(store.ensure(PATIENCE))
     for number in range(count):
         own = f"{name}.{number}"
         try:
@@ -141,7 +146,7 @@ def append(store: EmbeddedStore, plan: Plan, name: str, count: int) -> None:
         except (redis.ConnectionError, redis.TimeoutError):
             # Stored or not: nobody was told, so nothing is claimed and nothing sent again.
             client.close()
-            client = connect(store.ensure())
+            client = connect(store.ensure(PATIENCE))
         else:
             note(plan.acked, f"{entry.decode().partition('-')[2]} {own}")
 
