@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.competing import Running
-from support.competing import take as take_work
 from support.consuming import publish
-from support.parking import missing, park_given, parked_of, trying
-from support.stores import make_settings, open_store
+from support.stores import open_store
 from support.subscribing import Listener, positions, take
 from support.terminal import Terminal
 from support.wait import until
 
 from eventstore.errors import GroupNotFound, GroupRefused
-from eventstore.store import EventStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from support.server import PrivateServer
 
     from eventstore.competing.item import WorkItem
+    from eventstore.store import EventStore
 
 OWN = {"index", "timeline", "branch", "evaluation", "payloads", "journal"}
 
@@ -91,23 +89,6 @@ class TestList:
         assert "mailer" in shown
         assert "subscriber" in shown
 
-    def test_work_has_a_lag_like_any_group(self, store: EventStore, terminal: Terminal) -> None:
-        publish(store, "s", 8)
-        partition = store.parts.log.keys_of("s").partition
-        take_work(store.compete(group="judges", in_flight=8), 3, lambda item: item.ack())
-
-        def place() -> dict[str, Any]:
-            (found,) = (row for row in rows(terminal, "judges") if row["partition"] == partition)
-            return found
-
-        before = place()
-        assert (before["kind"], before["position"], before["head"]) == ("work", 8, 8)
-        assert (before["lag_events"], before["pending"]) == (0, 5)
-        publish(store, "s", 4)
-        after = place()
-        assert (after["position"], after["head"], after["lag_events"]) == (8, 12, 4)
-        assert after["lag_seconds"] >= 0
-
     def test_the_owner_is_named(self, store: EventStore, terminal: Terminal) -> None:
         publish(store, "s", 1)
         with Listener(store.subscribe(group="mailer")) as listener:
@@ -146,22 +127,6 @@ class TestReset:
             if left:
                 given = take(store.subscribe(group="mailer"), len(left))
                 assert [event.ref for event in given] == left
-
-    def test_what_is_given_again_is_parked_no_more(
-        self, server: PrivateServer, namespace: str, store: EventStore, terminal: Terminal
-    ) -> None:
-        refs = publish(store, "s", 4)
-        partition = store.parts.log.keys_of("s").partition
-        settings = trying(make_settings(server, namespace, 2, lease_seconds=0.3), 1)
-        with EventStore(settings) as trying_once:
-            park_given(trying_once, "mailer")
-        where = ("--partition", str(partition), "--yes")
-        terminal.json("group", "reset", "mailer", "--to", "2", *where)
-        assert [item.ref for item in parked_of(store, "mailer", partition)] == refs[:2]
-        assert missing(store, "s") == {"mailer": 2}
-        commit(store, "mailer", 2)
-        terminal.json("group", "reset", "mailer", "--to", "end", "--yes")
-        assert [item.ref for item in parked_of(store, "mailer", partition)] == refs[:2]
 
     def test_a_live_owner_is_not_disturbed(self, store: EventStore, terminal: Terminal) -> None:
         publish(store, "s", 8)

@@ -265,7 +265,6 @@ def test_the_group_goes_on_and_parks_while_a_replay_is_under_way(
     # What was parked meanwhile is another replay's.
     assert still(store) == more[1::2]
     assert counts(store, redis_client) == dict.fromkeys([*refs, *more[0::2]], 1)
-    assert at(store, "g").position == 2 * COUNT
     assert replay(settings).handled == COUNT // 2
     assert counts(store, redis_client) == dict.fromkeys(refs + more, 1)
 
@@ -284,8 +283,7 @@ def test_a_replay_that_is_cut_short_is_completed_and_tries_again_what_failed(
         replay(settings, short)
     assert still(store) == [refs[0], *refs[3:]]
     assert counts(store, redis_client) == dict.fromkeys(refs[1:3], 1)
-    done = replay(settings)
-    assert (done.parked, done.handled, done.failed) == (COUNT - 2, COUNT - 2, 0)
+    assert replay(settings).handled == COUNT - 2
     assert counts(store, redis_client) == dict.fromkeys(refs, 1)
 
 
