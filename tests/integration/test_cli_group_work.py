@@ -1,4 +1,4 @@
-"""`eventstore group` beside work and parked events: the lag of work, and what a reset gives again."""
+"""`eventstore group` beside work and parked events: lag of work, and what a reset gives again."""
 
 from __future__ import annotations
 
