@@ -18,7 +18,7 @@ T = TypeVar("T")
 class OwnFault:
     """What a handler threw that is the fault of the events it was given."""
 
-    error: Exception | asyncio.CancelledError
+    error: Exception
 
 
 async def attempt(work: Callable[[], Awaitable[T]]) -> T | OwnFault:
@@ -32,7 +32,9 @@ async def attempt(work: Callable[[], Awaitable[T]]) -> T | OwnFault:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        return OwnFault(error)
+        stray = RuntimeError("something that the handler awaits was cancelled")
+        stray.__cause__ = error
+        return OwnFault(stray)
     except Exception as error:
         if not is_events_own(error):
             raise

@@ -154,7 +154,7 @@ class Replay:
             return self._failed(item, event, found.error)
         return _Tried(item, event, [*found, *taking_back(self._names, item)], failed=False)
 
-    def _failed(self, item: Parked, event: Recorded, error: BaseException) -> _Tried:
+    def _failed(self, item: Parked, event: Recorded, error: Exception) -> _Tried:
         fault = describe(error, redactor_for(self._access.settings))
         again = encode_parked(parked(event, fault, item.attempts + 1))
         writes = [Write("HSET", self._names.items, (str(item.position), again))]

@@ -26,7 +26,7 @@ class Tries:
         self._group = group
         self._failed = self._away = 0
 
-    def failed(self, event: Delivered, error: BaseException) -> Parked | None:
+    def failed(self, event: Delivered, error: Exception) -> Parked | None:
         """Note that an event failed by its own fault; return what is kept of it once given up."""
         self._failed += 1
         self._away = 0
