@@ -150,6 +150,8 @@ class SessionsMachine(OperationsMachine):
         done = self.act(client, session, lambda: unit.pop(agent, stack.branch), stack.pop)
         if done is not None:
             assert done[1].header["ref"] == done[0]
+            self.opened[client].look()
+            compare_stack(stack, unit)
 
     @rule(client=clients, session=sessions, agent=agents, pops=st.integers(1, 3), row=rows)
     def replace(self, client: int, session: int, agent: str, pops: int, row: Any) -> None:
