@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis.asyncio
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, settings
 from support.server import PrivateServer, short_dir, start_cluster
 
@@ -30,6 +31,14 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files_in_memory() -> Iterator[None]:
+    """Forget the files of `memory://` after each module: to list one tree, fsspec goes over all."""
+    yield
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture
