@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _log: Final = logging.getLogger(__name__)
+# What a process waits at its end for coroutines to clean up; one that blocks would be for ever.
+_END_SECONDS: Final = 5.0
 
 
 class _OwnLoop:
@@ -43,9 +45,16 @@ class _OwnLoop:
         self._ready.wait()
 
     def stop(self) -> None:
-        """Cancel what still runs on the loop, and wait until its thread has ended."""
-        self._portal.start_task_soon(self._portal.stop, True)
-        self._thread.join()
+        """Cancel what still runs on the loop, and wait a while until its thread has ended."""
+        # Not start_task_soon, which waits until the loop has time.
+        asyncio.run_coroutine_threadsafe(self._portal.stop(True), self.loop)
+        self._thread.join(_END_SECONDS)
+        if self._thread.is_alive():
+            _log.warning(
+                "a coroutine of the background loop went on for %g s after it was cancelled; the "
+                "process ends without it",
+                _END_SECONDS,
+            )
 
     async def _serve(self) -> None:
         # Not start_blocking_portal: what that returns waits for its thread wherever it is
@@ -134,8 +143,9 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 def run_async_fire_and_forget(work: Coroutine[Any, Any, object]) -> None:
     """Start a coroutine on the background loop and return at once.
 
-    What it raises is logged and counted (`forgotten_failures`), and reaches nobody else. It is
-    cancelled if the process ends first. Safe from any thread, the loop's own included.
+    What it raises is logged and counted (`forgotten_failures`), and reaches nobody else. If the
+    process ends first it is cancelled, and has a few seconds to clean up. Safe from any thread,
+    the loop's own included.
     """
     _check(work)
     name = getattr(work, "__qualname__", type(work).__name__)

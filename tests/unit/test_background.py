@@ -13,6 +13,7 @@ import pytest
 from support.wait import until
 
 from eventstore import (
+    background,
     forgotten_failures,
     run_async,
     run_async_fire_and_forget,
@@ -148,6 +149,29 @@ class TestGivenLoop:
         finally:
             set_event_loop(None)
             stopped.close()
+
+
+def test_the_end_does_not_wait_for_ever_for_what_blocks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(background, "_END_SECONDS", 0.05)
+    own = background._OwnLoop()
+    started, released = threading.Event(), threading.Event()
+
+    async def block() -> None:
+        started.set()
+        released.wait(60)
+
+    future = asyncio.run_coroutine_threadsafe(block(), own.loop)
+    try:
+        assert started.wait(60)
+        with caplog.at_level(logging.WARNING, "eventstore.background"):
+            own.stop()
+        assert "the process ends without it" in caplog.text
+    finally:
+        released.set()
+    future.result(60)
+    own._thread.join(60)
 
 
 def _child(results: Any) -> None:
