@@ -75,7 +75,9 @@ class _Bootstrap:
                 for name in names:
                     self._once(step, name, act)
             self._once(EVENT_LOOP, "background", _start_loop)
-        self._once(BUS, get_bus().store.parts.location.target.where, _open_bus)
+        with _noted(Step(BUS, "get_bus")):
+            where = get_bus().store.parts.location.target.where
+        self._once(BUS, where, _open_bus)
 
     def _once(self, step: str, what: str, act: Callable[[str], object]) -> None:
         """Do one thing unless it was done; it counts as done when it has succeeded."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
 from eventstore.errors import InvalidEvent
 from eventstore.json_values import canonical_json, check_json, lone_surrogate
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FlatValue: TypeAlias = str | int | float | bytes
 
@@ -25,6 +23,8 @@ def serialise_for_redis(data: Mapping[Any, Any]) -> dict[str, FlatValue]:
     pydantic models objects. A datetime, UUID or the like at the top is its text, without quotes.
     Raises `InvalidEvent`, naming the path, for what has no such form.
     """
+    if not isinstance(data, Mapping):
+        raise InvalidEvent("data", f"is a mapping, not {type(data).__name__}")
     if not all(isinstance(key, str) for key in data):
         key = next(key for key in data if not isinstance(key, str))
         raise InvalidEvent("data", f"a key is text, not {type(key).__name__}: {key!r}")

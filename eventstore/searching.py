@@ -91,12 +91,12 @@ def make_filters(
     return Filters(**checked, since=_moment(since, "since"), until=_moment(until, "until"))
 
 
-def check_limit(limit: object) -> None:
-    """Raise `InvalidInput` unless `limit` is a whole number from 0."""
+def check_limit(limit: object, field: str = "limit") -> None:
+    """Raise `InvalidInput` naming `field` unless `limit` is a whole number from 0."""
     if isinstance(limit, bool) or not isinstance(limit, int):
-        raise InvalidInput(f"limit: a whole number, not {type(limit).__name__}")
+        raise InvalidInput(f"{field}: a whole number, not {type(limit).__name__}")
     if limit < 0:
-        raise InvalidInput(f"limit: counts from 0, {shown(limit)} is below it")
+        raise InvalidInput(f"{field}: counts from 0, {shown(limit)} is below it")
 
 
 def _moment(value: object, field: str) -> int | None:

@@ -84,8 +84,9 @@ class Session:
         """Have an agent's part of a tick done from the next save on, together with its rows.
 
         `tick` is the last one started by default. With `finished` no later tick waits for the
-        agent, until it is registered again. The save raises `TickRefused` once the tick is over,
-        and `AlreadyActed` if another unit of work did the agent's part before.
+        agent, until it is registered again. The save raises `TickRefused` once the tick is past
+        or was given up without the agent, and `AlreadyActed` if another unit of work did the
+        agent's part before; but the same ack alone, made again, adds nothing and is no error.
         """
         self._run(self._core.ack(agent_id, tick, finished))
 
@@ -177,8 +178,8 @@ def get_session(
 ) -> Session:
     """Return this thread's session of a conversation; nothing is read or written yet.
 
-    A second call in the thread returns the same one, until it was idle for
-    `session.idle_seconds` with nothing waiting. `redis_client` says which server is meant:
+    A second call in the thread returns the same one, until `session.idle_seconds` have gone by
+    without any, and nothing waits. `redis_client` says which server is meant:
     None, the store of the settings; a client, the store on its server (`eventstore.client_bus`).
     """
     bus = bus_for(redis_client)

@@ -142,13 +142,13 @@ class StackCore:
         length = lengths[-1]
         place = depth if depth >= 0 else length + depth
         if not 0 <= place < length:
-            there = f"0-{length - 1}" if length else "none"
-            raise NotOnStack(self.agent_id, self.branch, f"depth {depth} is not among {there}")
+            problem = f"depth {depth} is not among 0-{length - 1}" if length else "it has no rows"
+            raise NotOnStack(self.agent_id, self.branch, problem)
         return rows[0] if rows else _row_of(waiting[place - length])
 
     def last(self, n: int) -> Flow[list[Row]]:
         """Return the last `n` rows, oldest first."""
-        check_limit(n)
+        check_limit(n, "n")
         waiting = [_row_of(push) for push in self._waiting()][-n:] if n else []
         more = n - len(waiting)
         saved = (yield from self._saved(lambda length: (length - more, length))) if more else []

@@ -64,13 +64,7 @@ class Ticking:
         def make(event_ref: str) -> Flow[Decision]:
             heads, barrier = yield from self._read(session_id)
             _check_open(heads, session_id)
-            if after is not None and barrier.tick != after:
-                raise TickRefused(session_id, after, f"the session is at tick {barrier.tick}")
-            if barrier.waiting:
-                waiting = ", ".join(map(repr, barrier.waiting))
-                raise TickRefused(session_id, barrier.tick, f"it waits for {waiting}")
-            if not barrier.live:
-                raise TickRefused(session_id, barrier.tick + 1, "no agent is registered and live")
+            _check_start(barrier, session_id, after)
             event = SessionTicked(
                 ref=event_ref, tick=barrier.tick + 1, agents=barrier.live, **common
             )
@@ -124,9 +118,13 @@ class Ticking:
         def make(event_ref: str) -> Flow[Decision]:
             heads, barrier = yield from self._read(session_id)
             if barrier.tick != tick:
-                raise TickRefused(session_id, tick, f"the session is at tick {barrier.tick}")
+                raise TickRefused(
+                    session_id,
+                    tick,
+                    f"the session is at tick {barrier.tick}; only that one can be given up",
+                )
             if not barrier.waiting:
-                raise TickRefused(session_id, tick, "it waits for nobody")
+                raise TickRefused(session_id, tick, "it waits for nobody; start the next one")
             event = TickStalled(
                 ref=event_ref,
                 tick=tick,
@@ -158,13 +156,31 @@ def check_ack(heads: Heads, session_id: str, agent_id: str, tick: int) -> None:
     """Raise `TickRefused` unless an agent may acknowledge a tick, by the head of its lane."""
     ticked = tick_at(heads[TICK_LANE])
     if ticked.tick != tick:
-        raise TickRefused(session_id, tick, f"the session is at tick {ticked.tick}")
-    if agent_id not in ticked.agents:
-        raise TickRefused(session_id, tick, f"it does not name agent {agent_id!r}")
-    if agent_id in (ticked.stalled or ()):
-        raise TickRefused(session_id, tick, f"it was given up without agent {agent_id!r}")
+        problem = f"the session is at tick {ticked.tick}"
+    elif agent_id not in ticked.agents:
+        problem = f"it does not name agent {agent_id!r}, who may take part from the next one on"
+    elif agent_id in (ticked.stalled or ()):
+        problem = f"it was given up without agent {agent_id!r}"
+    else:
+        return
+    raise TickRefused(session_id, tick, f"{problem}; nothing was saved: discard the turn")
 
 
 def _check_open(heads: Heads, session_id: str) -> None:
     if not is_open_at(heads[SESSION_LANE]):
         raise SessionEnded(session_id)
+
+
+def _check_start(barrier: Barrier, session_id: str, after: int | None) -> None:
+    """Raise `TickRefused` unless the tick behind `after`, or else behind the last, may begin."""
+    tick = barrier.tick
+    if after is not None and tick != after:
+        problem = f"the session is at tick {tick}; start after that"
+        raise TickRefused(session_id, after, problem)
+    if barrier.waiting:
+        waiting = ", ".join(map(repr, barrier.waiting))
+        problem = f"it waits for {waiting}; have them acknowledge it, or give it up"
+        raise TickRefused(session_id, tick, problem)
+    if not barrier.live:
+        problem = "no agent is registered and live; register one and save"
+        raise TickRefused(session_id, tick + 1, problem)

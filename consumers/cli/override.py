@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +11,11 @@ from consumers.cli import output
 from consumers.cli.context import JsonOption, SessionArgument, cli_of
 from consumers.cli.moments import parse_moment
 from eventstore.errors import InvalidInput, OverrideLocked
-from eventstore.overrides import override_history, read_override, write_override
-from eventstore.overriding import LOCK
+from eventstore.overrides import override_history, write_override
+from eventstore.overriding import LOCK, Overriding
+
+if TYPE_CHECKING:
+    from eventstore.bus import EventBus
 
 app = typer.Typer(
     help="Overrides of an agent's configuration in a session: write, read.", no_args_is_help=True
@@ -46,7 +49,7 @@ def set_override(
     bus = cli_of(ctx).bus
     if not write_override(bus, agent, session, patch):
         raise OverrideLocked(session, agent)
-    _show(read_override(bus, agent, session), json=json)
+    _show(bus, agent, session, None, json=json)
 
 
 @app.command("get")
@@ -64,7 +67,7 @@ def get_override(
     moment: int | str | None = as_of
     if as_of is not None:
         moment = int(as_of) if as_of.isdecimal() else parse_moment(as_of, "--as-of")
-    _show(read_override(cli_of(ctx).bus, agent, session, as_of=moment), json=json)
+    _show(cli_of(ctx).bus, agent, session, moment, json=json)
 
 
 @app.command("history")
@@ -84,14 +87,17 @@ def show_history(
     output.show(output.table(f"{session}, agent {agent}", columns, cells, wrap=("patch",)))
 
 
-def _show(effective: dict[str, Any], *, json: bool) -> None:
+def _show(bus: EventBus, agent: str, session: str, moment: int | str | None, *, json: bool) -> None:
+    flows = Overriding(bus.store.parts)
+    effective, locked = bus.store.reading(lambda: flows.read(agent, session, moment))
     if json:
-        output.document(effective)
+        output.document(dict(effective))
     elif effective:
         rows = [(key, output.as_json(value)) for key, value in sorted(effective.items())]
-        output.show(output.table("Override", ("key", "value"), rows, wrap=("value",)))
+        title = "Override, locked" if locked else "Override"
+        output.show(output.table(title, ("key", "value"), rows, wrap=("value",)))
     else:
-        output.note("nothing is overridden")
+        output.note("nothing is overridden" + (", and it is locked" if locked else ""))
 
 
 def _patch(changes: list[str]) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class TestReads:
         stack = stack_of(clients.session("new"))
         assert (stack.length(), stack.current(), payloads(stack)) == (0, None, [])
         assert stack.last_assistant_message() is None
-        with pytest.raises(NotOnStack, match="depth 0 is not among none"):
+        with pytest.raises(NotOnStack, match="it has no rows"):
             stack.at(0)
         with pytest.raises(NotOnStack, match="there is no row to pop"):
             stack.pop()

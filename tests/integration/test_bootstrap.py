@@ -113,6 +113,17 @@ def test_what_failed_is_named_and_tried_again_and_the_rest_is_not(application: A
     assert application.done == ["judges", "tools", "pool", "ledger"]
 
 
+def test_a_bus_that_cannot_be_made_is_named(
+    application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTSTORE_PAYLOADS__URL", "nowhere:///payloads")
+    reset_settings()
+    with pytest.raises(SettingsError, match="nowhere") as caught:
+        _Bootstrap().run(None)
+    assert caught.value.__notes__ == ["while starting this process: bus get_bus"]
+    assert application.done == ["judges", "tools", "pool", "ledger"]
+
+
 def test_a_service_that_calls_it_is_an_error_and_no_deadlock(
     application: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

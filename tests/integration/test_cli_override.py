@@ -29,7 +29,9 @@ def test_a_lock_is_refused_with_its_code(terminal: Terminal) -> None:
     terminal.run("override", "set", "s", "a", "model=m", "--lock")
     refused = terminal.json("override", "set", "s", "a", "model=n", code=4)
     assert "--unlock" in refused["error"]["message"] or "unlock" in refused["error"]["message"]
+    assert "locked" in terminal.run("override", "get", "s", "a").stdout
     assert terminal.json("override", "set", "s", "a", "model=n", "--unlock") == {"model": "n"}
+    assert "locked" not in terminal.run("override", "get", "s", "a").stdout
 
 
 def test_history_and_the_past(terminal: Terminal) -> None:

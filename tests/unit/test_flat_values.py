@@ -86,6 +86,8 @@ circular.append(circular)
         ({"a": circular}, "a"),
         ({"a": "\ud800"}, "a"),
         ({1: "a"}, "data"),
+        ([1], "data"),
+        (None, "data"),
     ],
 )
 def test_what_has_no_form_is_refused_by_its_path(data: Any, field: str) -> None:
