@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from eventstore.keys import Keys
     from eventstore.log import Log
 
-_START_AGAIN: Final = "restore the log (`eventstore journal verify` shows what the journal has)"
+_REPAIR: Final = "`eventstore repair` shows what there is, and puts back what the journal has"
+_UNSEAL: Final = (
+    "whoever opens the store next verifies and unseals them; if that is refused, "
+    "`eventstore repair` shows what there is and what can be kept"
+)
 
 
 def look_at_server(log: Log, *, may_open: bool) -> Flow[Finding]:
@@ -86,15 +90,18 @@ def look_at_store(log: Log, ready: Callable[[Callable[[], Flow[Any]]], Flow[Any]
     opened = log.opened
     if opened is None:
         raise StoreUnreachable("the store is not open; the worker's log says why")
-    metas: list[dict[str, str]] = found[0::2]
+    metas: list[dict[str, str]] = found[0::3]
     sealed = [partition for partition, meta in enumerate(metas) if meta.get("state") != "open"]
     if sealed:
         detail = f"partitions {sealed} are sealed: they take no appends"
-        return Finding("failed", detail, "an operator has to repair them")
-    for keys, meta, end in zip(log.partitions, metas, found[1::2], strict=True):
-        lost = _lost_tail(log, keys, int(meta["head"]), end)
-        if lost is not None:
-            return Finding("failed", lost, _START_AGAIN)
+        return Finding("failed", detail, _UNSEAL)
+    ends = zip(log.partitions, metas, found[1::3], found[2::3], strict=True)
+    for keys, before, last, after in ends:
+        wrong = _foreign_end(keys, last, int(after["head"])) or _lost_tail(
+            log, keys, int(before["head"]), position_of(last)
+        )
+        if wrong is not None:
+            return Finding("failed", wrong, _REPAIR)
     events = sum(int(meta["head"]) for meta in metas)
     detail = f"store {opened.uuid[:8]}, {len(metas)} partitions open, {events} events"
     if opened.unproven and log.settings.durability != "fsync":
@@ -102,10 +109,19 @@ def look_at_store(log: Log, ready: Callable[[Callable[[], Flow[Any]]], Flow[Any]
     return Finding("ok", detail)
 
 
-def _ends(keys: Keys) -> tuple[Call[Any], Call[Any]]:
-    """Read what a partition says of itself, and after that, since appends go on, its end."""
-    last = Call("XREVRANGE", (keys.stream,), ("+", "-", "COUNT", 1), _position)
-    return commands.meta(keys), last
+def _ends(keys: Keys) -> tuple[Call[Any], ...]:
+    """Read a partition's end between two looks at what it says of itself, since appends go on."""
+    last = Call("XREVRANGE", (keys.stream,), ("+", "-", "COUNT", 1), _last_id)
+    return commands.meta(keys), last, commands.meta(keys)
+
+
+def _foreign_end(keys: Keys, last: bytes, head: int) -> str | None:
+    if last.startswith(b"0-") and position_of(last) <= head:
+        return None
+    return (
+        f"partition {keys.partition}: something else wrote the entry {last.decode()}, and appends "
+        f"are refused; the log ends at {head}"
+    )
 
 
 def _lost_tail(log: Log, keys: Keys, head: int, end: int) -> str | None:
@@ -121,8 +137,8 @@ def _lost_tail(log: Log, keys: Keys, head: int, end: int) -> str | None:
     return None
 
 
-def _position(entries: list[Any]) -> int:
-    return position_of(entries[0][0]) if entries else 0
+def _last_id(entries: list[Any]) -> bytes:
+    return bytes(entries[0][0]) if entries else b"0-0"
 
 
 def _text(reply: bytes | None) -> str:

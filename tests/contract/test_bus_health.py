@@ -8,6 +8,7 @@ import pytest
 from support.buses import BusUnderTest
 from support.stores import make_settings
 
+from eventstore.errors import Poisoned
 from eventstore.keys import Keys
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ def check(health: Health, name: str) -> Check:
     return next(check for check in health.checks if check.name == name)
 
 
+def keys_of(tested: BusUnderTest) -> Keys:
+    """Return the keys of the partition that the session of these tests lies in."""
+    return tested.store.parts.log.keys_of("s")
+
+
 def test_every_part_is_looked_at_and_timed(tested: BusUnderTest) -> None:
     health = tested.bus.health()
     assert health.ok
@@ -68,6 +74,29 @@ def test_a_sealed_partition_fails(
     redis_client.hset(Keys(namespace, 0).meta, "state", "sealed")
     found = check(tested.bus.health(), "store")
     assert (found.status, "[0] are sealed" in found.detail) == ("failed", True)
+    assert "`eventstore repair`" in found.remedy
+
+
+@pytest.mark.parametrize("entry", ["*", "0-100000"])
+def test_an_entry_that_no_append_wrote_fails(
+    tested: BusUnderTest, redis_client: redis.Redis, entry: str
+) -> None:
+    tested.bus.publish(HEADER, {})
+    redis_client.xadd(keys_of(tested).stream, {"x": "y"}, id=entry)
+    with pytest.raises(Poisoned, match="doctor"):
+        tested.bus.publish(HEADER, {})
+    found = check(tested.bus.health(), "store")
+    assert (found.status, "something else wrote" in found.detail) == ("failed", True)
+    assert "`eventstore repair`" in found.remedy
+
+
+def test_a_tail_that_is_gone_fails(tested: BusUnderTest, redis_client: redis.Redis) -> None:
+    tested.bus.publish(HEADER, {})
+    position = tested.bus.publish(HEADER, {}).position
+    redis_client.xdel(keys_of(tested).stream, f"0-{position}")
+    found = check(tested.bus.health(), "store")
+    assert (found.status, "its tail is gone" in found.detail) == ("failed", True)
+    assert "`eventstore repair`" in found.remedy
 
 
 def test_a_store_that_is_gone_fails_and_is_not_empty(
