@@ -277,7 +277,10 @@ def _raise_refusal(keys: Keys, drafts: Sequence[Draft], declined: Declined) -> N
     where = f"partition {keys.partition}"
     if declined.outcome == "stale":
         epoch, state = declined.details
-        raise Sealed(f"{where} is {state} at epoch {epoch}, this process opened another epoch")
+        raise Sealed(
+            f"{where} is {state} at epoch {epoch}, this process opened another epoch; send the "
+            "same call again, and if that stays so, `eventstore doctor` says why"
+        )
     if declined.outcome == "ref_conflict":
         raise RefConflict([drafts[number].event.ref for number in declined.numbers])
     if declined.outcome == "overlap":
@@ -288,5 +291,5 @@ def _raise_refusal(keys: Keys, drafts: Sequence[Draft], declined: Declined) -> N
     if declined.outcome == "poisoned":
         raise Poisoned(
             f"{where}: {declined.details[0]}; something else wrote to the log. "
-            "`eventstore doctor` says how to repair it"
+            "`eventstore log verify` says where, and what to do"
         )

@@ -123,7 +123,10 @@ def decode_state(data: bytes) -> dict[str, Any]:
     try:
         return _decode_fields(data)
     except (ValueError, RecursionError) as error:
-        raise UndecodableEvent(f"the state of a lane cannot be read ({error})") from error
+        raise UndecodableEvent(
+            f"the state of a lane cannot be read ({error}); `eventstore log verify` shows how far "
+            "the log is whole"
+        ) from error
 
 
 def decode_entry(partition: int, entry: tuple[bytes, Sequence[bytes]]) -> Recorded:

@@ -143,7 +143,11 @@ class ChainBroken(Damaged):
     """An entry does not continue the chain of its predecessor, or its content was altered."""
 
     def __init__(self, partition: int, position: int, problem: str) -> None:
-        super().__init__(f"partition {partition}, position {position}: {problem}")
+        super().__init__(
+            f"partition {partition}, position {position}: {problem}. `eventstore repair` shows "
+            "what can be kept; where it finds nothing to choose, `eventstore restore` makes the "
+            "log anew from its journal, in an empty server"
+        )
         self.partition = partition
         self.position = position
 

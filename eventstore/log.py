@@ -20,7 +20,7 @@ from eventstore.errors import (
 )
 from eventstore.flow import Flow, batch, blocking, call
 from eventstore.keys import Keys, partition_of
-from eventstore.log_reader import PAGE, LogReader
+from eventstore.log_reader import ANEW, PAGE, LogReader
 from eventstore.names import check_name
 from eventstore.opening import Opened, look_at_server, open_store, silent, undamaged
 from eventstore.refs import check_ref
@@ -251,7 +251,7 @@ def _check_dense(keys: Keys, after: int, page: Sequence[Recorded]) -> None:
         if found != wanted:
             raise Poisoned(
                 f"partition {keys.partition}: position {wanted} is gone from the log, the next "
-                f"one kept is {found}; restore a backup"
+                f"one kept is {found}; {ANEW}"
             )
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from eventstore.payload_store import PayloadStore
 
 PAGE: Final = 500
+# What to do about a hole.
+ANEW: Final = "`eventstore restore` makes the log anew from its journal, in an empty server"
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,7 @@ class LogReader:
                 trimmed = yield from self.events(keys, at, last, last - at + 1)
                 if not trimmed:
                     raise Poisoned(
-                        f"partition {keys.partition}: position {at} is gone from the log; "
-                        "restore a backup"
+                        f"partition {keys.partition}: position {at} is gone from the log; {ANEW}"
                     )
                 found.update((each.position, each) for each in trimmed)
                 at = trimmed[-1].position + 1
@@ -189,14 +190,14 @@ def _check_meeting(journal: JournalReader, keys: Keys, kept: Entry) -> None:
         raise Diverged(
             f"partition {keys.partition}: the stream begins at position {begins} with the chain "
             f"{field(kept, 'chain')}, the journal leads to {chain} there; they are two histories. "
-            "Keep both until one is chosen"
+            "`eventstore repair` shows both, and keeps the one that you choose"
         )
 
 
 def _hole(keys: Keys, wanted: int, found: Entry) -> Poisoned:
     return Poisoned(
         f"partition {keys.partition}: position {wanted} is gone from the log, the next one kept "
-        f"is {position_of(found[0])}, and others before it are there; restore a backup"
+        f"is {position_of(found[0])}, and others before it are there; {ANEW}"
     )
 
 

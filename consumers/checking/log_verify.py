@@ -10,7 +10,7 @@ server took the entry) is in no digest. The chain shows damage and loss; it is n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from eventstore.log import Log
 
     Entry: TypeAlias = tuple[bytes, Sequence[bytes]]
-
-_ADVICE: Final = "restore a backup"
 
 
 class LogVerified(msgspec.Struct, frozen=True):
@@ -55,7 +53,7 @@ def verify_log(log: Log, partition: int) -> Flow[LogVerified]:
     last = yield from call(_last_entry(keys))
     head = yield from call(commands.head(keys))
     if head is None:
-        raise ChainBroken(partition, 1, f"the head that the store recorded is gone; {_ADVICE}")
+        raise ChainBroken(partition, 1, "the head that the store recorded is gone")
     if last is not None and not _is_within(last, head.position):
         raise ChainBroken(
             partition, head.position + 1, f"something else wrote the entry {last.decode()}"
@@ -65,7 +63,7 @@ def verify_log(log: Log, partition: int) -> Flow[LogVerified]:
         first = walk.position + 1
         page = yield from log.reader.entries(keys, first, head.position, PAGE)
         if not page:
-            raise ChainBroken(partition, first, f"is gone, the head is {head.position}; {_ADVICE}")
+            raise ChainBroken(partition, first, f"is gone, the head is {head.position}")
         for entry in page:
             walk.step(entry)
     if walk.chain != head.chain:
@@ -89,7 +87,7 @@ class Walk:
         """Take one entry further. Raises `ChainBroken` or `UndecodableEvent`."""
         position = self.position + 1
         if position_of(entry[0]) != position:
-            raise self._broken(position, f"is gone, {entry[0].decode()} follows; {_ADVICE}")
+            raise self._broken(position, f"is gone, {entry[0].decode()} follows")
         try:
             digest = stored_digest(self._partition, entry)
         except UndecodableEvent as error:
@@ -98,12 +96,10 @@ class Walk:
         if event.digest != digest:
             raise self._broken(
                 position,
-                f"its content has the digest {digest}, {event.digest} was recorded; {_ADVICE}",
+                f"its content has the digest {digest}, {event.digest} was recorded",
             )
         if event.chain != link(self.chain, event.event.ref, digest):
-            raise self._broken(
-                position, f"its chain {event.chain} does not continue {self.chain}; {_ADVICE}"
-            )
+            raise self._broken(position, f"its chain {event.chain} does not continue {self.chain}")
         self._count(event)
         self.position, self.chain = position, event.chain
 

@@ -36,7 +36,8 @@ def dispatch_next(log: Log, keys: Keys, wanted: Wanted) -> Flow[Dispatched]:
     if events and not continues(behind, events):
         raise Diverged(
             f"partition {keys.partition}: group {wanted.group!r} has taken the log up to "
-            f"{behind.position}, and the journal goes on with another history",
+            f"{behind.position}, and the journal goes on with another history; restore the log, or "
+            "delete the group and begin anew",
             partition=keys.partition,
             at=behind.position,
         )

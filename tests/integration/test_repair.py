@@ -198,7 +198,7 @@ class TestPoisoned:
         before = site.log()
         with site.server.client() as client:
             client.xadd(keys.stream, {"a": "b"})
-        with site.open() as store, pytest.raises(Poisoned, match="doctor"):
+        with site.open() as store, pytest.raises(Poisoned, match="log verify"):
             store.append("a", artifacts("a", 1))
         assert examine(site)[1] == "poisoned"
         with pytest.raises(RepairRefused, match="the stream alone is no log"):
