@@ -169,11 +169,11 @@ def branch_tree(session: str, rows: list[dict[str, Any]]) -> Tree:
     nodes: dict[str | None, Tree] = {None: tree}
     # A branch is listed behind its parent: main first, then by age.
     for row in rows:
-        facts = f"{row['length']} steps"
+        facts = output.counted(row["length"], "step")
         if row["parent"] is not None:
             facts += f", forked from {row['parent']} at step {row['at']}"
         if row["rewinds"]:
-            facts += f", rewound {row['rewinds']} times"
+            facts += f", rewound {output.counted(row['rewinds'], 'time')}"
         if row["scores"]["count"]:
             facts += f", mean score {output.shown(row['scores']['mean'])}"
         if row["pruned"]:

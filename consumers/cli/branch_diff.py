@@ -41,7 +41,7 @@ def diff_branches(
 def _steps_table(found: BranchDiff) -> Any:
     counts = {mark: sum(step.op == mark for step in found.steps) for mark in _MARKS}
     said = ", ".join(f"{number} {op}" for op, number in counts.items())
-    title = f"{found.a} and {found.b}: {found.common} common steps, then {said}"
+    title = f"{found.a} and {found.b}: {output.counted(found.common, 'common step')}, then {said}"
     rows = [cells for step in found.steps for cells in _rows(step)]
     columns = ("", f"#{found.a}", f"#{found.b}", "type", "tool", "what changed")
     return output.table(title, columns, rows, fill="what changed")

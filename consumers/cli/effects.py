@@ -34,7 +34,7 @@ def show_effects(
         output.document([msgspec.to_builtins(row) for row in rows])
         return
     unanswered = sum(row.result_ref is None for row in rows)
-    title = f"{session}: {len(rows)} effects, {unanswered} unanswered"
+    title = f"{session}: {output.counted(len(rows), 'effect')}, {unanswered} unanswered"
     place = ("#seq", "time", "branch", "agent")
     columns = (*place, "tool", "key", "status", "#duration", "#again", "call")
     output.show(output.table(title, columns, map(_cells, rows), fill="key"))

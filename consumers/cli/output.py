@@ -118,6 +118,11 @@ def shown(value: Any) -> str:
     return printable(str(value))
 
 
+def counted(number: int, what: str) -> str:
+    """Return how many there are of what is named in the singular, as in "1 step", "2 steps"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """Return a text with what would steer a terminal written as Python escapes, on one line."""
     return _NOT_FOR_TERMINALS.sub(_escaped, text)

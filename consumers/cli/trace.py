@@ -38,7 +38,7 @@ def trace_session(
         output.document([msgspec.to_builtins(row) for row in rows])
         return
     columns = ("#seq", "time", "branch", "agent", "what", "status", "#duration")
-    title = f"{session}: {len(rows)} interactions"
+    title = f"{session}: {output.counted(len(rows), 'interaction')}"
     output.show(output.table(title, columns, map(_cells, rows), fill="what"))
 
 

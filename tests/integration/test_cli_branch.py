@@ -88,6 +88,6 @@ def test_branches_are_compared(terminal: Terminal) -> None:
     ]
     assert found["totals"]["cost_usd"] == {"a": None, "b": None, "delta": None}
     shown = terminal.run("branch", "diff", "s", "main", "b").stdout
-    assert "main and b: 1 common steps, then 0 same, 1 changed, 1 added, 0 removed" in shown
+    assert "main and b: 1 common step, then 0 same, 1 changed, 1 added, 0 removed" in shown
     assert "payload.arguments.x: 1 → 2" in shown
     terminal.run("branch", "diff", "s", "main", "nobranch", code=1)

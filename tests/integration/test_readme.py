@@ -42,7 +42,7 @@ def test_the_program_of_the_first_screen_runs_as_it_stands(
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z \{'temp_c': -3\}\n", done.stdout)
     shown = run_program("branch", "list", "demo", env=env, cwd=tmp_path).stdout
-    assert "warmer  1 steps, forked from main at step 0" in shown
+    assert "warmer  1 step, forked from main at step 0" in shown
 
     again = subprocess.run(
         command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False
