@@ -103,9 +103,8 @@ class EffectCore:
         wanted = self._operations.build(header, effect.payload).event.payload
         given = first.event.payload
         if given is None or wanted is None or given.sha256 != wanted.sha256:
-            raise EffectRefused(
-                effect.key, first.event.ref, "the key was used for a call with other arguments"
-            )
+            problem = "the key was used for a call with other arguments; give this one another key"
+            raise EffectRefused(effect.key, first.event.ref, problem)
 
     def _recorded(self, effect: Effect, made: _Attempt, attempt: int) -> Flow[Outcome]:
         """Return a recorded outcome, and say in the log that it was returned."""
@@ -157,7 +156,9 @@ class EffectCore:
         check_name("key", key)
         attempts = yield from self._attempts(key)
         if not attempts:
-            raise EffectRefused(key, None, "there is no call under this key")
+            raise EffectRefused(
+                key, None, "there is no call under this key; `session effects` lists them"
+            )
         event = attempts[-1].call.event
         if attempts[-1].result is not None:
             raise EffectRefused(key, event.ref, "it has a result already")
