@@ -42,7 +42,7 @@ from eventstore.effect_errors import (
 )
 from eventstore.effects import SideEffects
 from eventstore.emitting import metrics
-from eventstore.episodes import current_episode_id
+from eventstore.episodes import async_current_episode_id, current_episode_id
 from eventstore.errors import (
     AgentNotFound,
     ArtifactNotFound,
@@ -155,6 +155,7 @@ __all__ = [
     "Write",
     "WrongThread",
     "agents",
+    "async_current_episode_id",
     "async_effective_agent",
     "async_override_history",
     "async_read_override",

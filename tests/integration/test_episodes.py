@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio
 from support.consuming import running
 from support.stores import make_settings
 
 from consumers.working.groups import known_groups
-from eventstore import current_episode_id
+from eventstore import async_current_episode_id, current_episode_id
+from eventstore.async_bus import AsyncEventBus
 from eventstore.bus import EventBus
-from eventstore.store import EventStore
+from eventstore.store import AsyncEventStore, EventStore
 
 if TYPE_CHECKING:
     from support.server import PrivateServer
@@ -28,3 +30,9 @@ def test_the_last_episode_of_an_agent_on_a_branch(server: PrivateServer, namespa
         assert current_episode_id("c", "a", client=bus) == "2"
         assert current_episode_id("c", "b", client=bus) == "7"
         assert current_episode_id("c", "a", "side", client=bus) == "9"
+
+        async def asked() -> list[str]:
+            async with AsyncEventBus(AsyncEventStore(settings)) as twin:
+                return [await async_current_episode_id("c", agent, client=twin) for agent in "abz"]
+
+        assert anyio.run(asked) == ["2", "7", "0"]
