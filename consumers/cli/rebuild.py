@@ -95,15 +95,12 @@ def _progress(*, quiet: bool) -> Iterator[Report]:
             if place not in tasks:
                 description = f"partition {step.partition}: {step.stage.value}"
                 tasks[place] = progress.add_task(description, total=None, of="", rate="")
-            task = progress.tasks[tasks[place]]
+            of = "" if step.total is None else f"/{step.total:,}"
+            progress.update(tasks[place], completed=step.done, total=step.total, of=of)
+            speed = progress.tasks[tasks[place]].speed
             unit = "events" if step.stage is Stage.BUILD else "keys"
-            progress.update(
-                tasks[place],
-                completed=step.done,
-                total=step.total,
-                of="" if step.total is None else f"/{step.total:,}",
-                rate="" if task.speed is None else f"{task.speed:,.0f} {unit}/s",
-            )
+            rate = "" if speed is None else f"{speed:,.0f} {unit}/s"
+            progress.update(tasks[place], rate=rate)
 
         yield report
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from support.applying import apply_all
+from support.consuming import publish
 from support.rebuilding import Site, told
 from support.terminal import Terminal
 
+from consumers.ordered import MAX_BATCH
 from consumers.rebuild.run import Stage
+from projections.registry import projection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +61,20 @@ def test_no_rate_is_told_where_nothing_was_folded(site: Site, terminal: Terminal
     site.cut_short(Stage.DROP)
     (done,) = terminal.json("projection", "rebuild", "index")
     assert (done["resumed"], done["events"], done["events_per_second"]) == (True, 0, None)
+
+
+def test_a_terminal_is_shown_a_bar_of_each_stage(
+    site: Site, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(site.store, "s0", MAX_BATCH + 1)
+    apply_all(site.store, [projection("timeline")])
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = terminal.run("projection", "rebuild", "timeline").stderr
+    for stage in Stage:
+        assert f"partition 0: {stage.value}" in shown
+    assert re.search(r"[0-9,]+ events/s", shown)
+    as_document = terminal.run("projection", "rebuild", "evaluation", "--json").stderr
+    assert "partition 0" not in as_document
 
 
 def test_a_result_that_differs_is_a_finding(site: Site, terminal: Terminal) -> None:
