@@ -75,7 +75,7 @@ class WorkerKeeper:
 
     def _start(self, now: float) -> None:
         logs.rotate(self._home.worker_log)
-        with FileLock(self._home.worker_lock) as lock:
+        with FileLock(self._home.worker_lock, inherited=True) as lock:
             if not lock.try_acquire(_PATIENCE):
                 self._end_orphan(now)
                 return

@@ -43,11 +43,14 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 class FileLock:
     """An exclusive lock, held from `try_acquire` or `acquire` to `release` or death.
 
-    `release` closes the descriptor and nothing more: a process that inherited it keeps the lock.
+    `release` ends it for every process that shares the descriptor, so a program that forks in one
+    thread while another one holds it leaves no child that keeps it. A lock to be `inherited` is
+    only closed: the child that it was handed to keeps it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, inherited: bool = False) -> None:
         self.path = path
+        self._inherited = inherited
         self._fd: int | None = None
 
     @property
@@ -82,8 +85,10 @@ class FileLock:
             )
 
     def release(self) -> None:
-        """Close the descriptor; does nothing if the lock is not held."""
+        """Let go of the lock; does nothing if it is not held."""
         if self._fd is not None:
+            if not self._inherited:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
             os.close(self._fd)
             self._fd = None
 
@@ -153,4 +158,6 @@ def _could_lock(path: Path, mode: int) -> bool:
     try:
         return try_flock(fd, mode)
     finally:
+        # Unlocked, not only closed: a thread may have forked a child that has the descriptor too.
+        fcntl.flock(fd, fcntl.LOCK_UN)
         os.close(fd)

@@ -77,7 +77,7 @@ def start_server(home: Home, options: SupervisorOptions) -> subprocess.Popen[byt
     if there is no server program, too little disk, or no place for the socket. For a process
     without threads: code of ours runs between fork and exec.
     """
-    with FileLock(home.server_lock) as lock:
+    with FileLock(home.server_lock, inherited=True) as lock:
         if not lock.try_acquire(_PATIENCE):
             return None
         _require_disk(home, options.min_free_bytes)

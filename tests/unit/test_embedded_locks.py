@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,12 +14,12 @@ from support.wait import until
 
 from eventstore.embedded.deadline import Deadline
 from eventstore.embedded.holders import holder_pid
-from eventstore.embedded.locks import FileLock, is_locked, is_shared
+from eventstore.embedded.locks import FileLock, is_locked, is_shared, try_flock
 from eventstore.embedded.use_lock import UseLock
 from eventstore.errors import EmbeddedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -87,7 +88,7 @@ class TestInheritance:
     @pytest.fixture
     def child(self, path: Path) -> Iterator[subprocess.Popen[bytes]]:
         """A process that inherited the lock from this one, which has let go of it."""
-        with FileLock(path) as lock:
+        with FileLock(path, inherited=True) as lock:
             lock.acquire(now())
             child = subprocess.Popen(
                 ["sh", "-c", 'printf %s $$ > "$0"; exec sleep 1000', str(path)],
@@ -116,6 +117,56 @@ class TestInheritance:
         path.write_text("")
         assert holder_pid(path) is None
         assert is_locked(path)
+
+
+class TestForkedMeanwhile:
+    """A thread of the program forks at the wrong moment; the child lives on for long."""
+
+    @pytest.fixture
+    def children(self) -> Iterator[list[int]]:
+        pids: list[int] = []
+        yield pids
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    def test_the_child_does_not_keep_a_lock_that_its_parent_let_go_of(
+        self, path: Path, children: list[int]
+    ) -> None:
+        with FileLock(path) as lock:
+            lock.acquire(now())
+            children.append(_fork())
+        assert not is_shared(path)
+
+    @pytest.mark.parametrize("ask", [is_locked, is_shared])
+    def test_the_child_does_not_keep_what_was_held_to_ask(
+        self,
+        path: Path,
+        children: list[int],
+        ask: Callable[[Path], bool],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def forking(fd: int, mode: int) -> bool:
+            found = try_flock(fd, mode)
+            children.append(_fork())
+            return found
+
+        path.touch()
+        with monkeypatch.context() as patch:
+            patch.setattr("eventstore.embedded.locks.try_flock", forking)
+            assert not ask(path)
+        assert children
+        with FileLock(path) as lock:
+            assert lock.try_acquire()
+
+
+def _fork() -> int:
+    """Fork a child that keeps every descriptor until it is killed, and return its pid."""
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            signal.pause()
+    return pid
 
 
 class TestUseLock:
