@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.consuming import publish
 from support.house import ROOT
 from support.interleaving import before_appends
+from support.program import clean_environment
 from support.stores import open_store
 from support.terminal import Terminal
 from support.trimming import all_groups, keep, put_groups, stream, trim, write_journal
@@ -28,6 +31,7 @@ from eventstore.operations import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import redis
     from support.server import PrivateServer
@@ -97,11 +101,25 @@ def test_what_was_trimmed_is_not_made_again(
         assert (row.status, row.duplicates) == ("ok", 1)
 
 
-def test_the_program_of_the_page(server: PrivateServer, namespace: str) -> None:
+def test_the_program_of_the_page_runs_as_it_stands(
+    server: PrivateServer, namespace: str, tmp_path: Path
+) -> None:
     page = (ROOT / "docs" / "effects.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    with open_store(server, namespace) as store:
-        exec(compile(program, "docs/effects.md", "exec"), {"bus": EventBus(store)})
+    env = clean_environment(
+        REDIS_URL=server.url,
+        EVENTSTORE_STORE__NAMESPACE=namespace,
+        EVENTSTORE_HOME=str(tmp_path / "home"),
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_calls_that_differ_in_a_secret_alone_are_two(
