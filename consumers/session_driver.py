@@ -206,11 +206,13 @@ async def give_up_regularly(handler: TickHandler, worker: Worker) -> None:
         await anyio.sleep(_LOOK_SECONDS)
         for slot, runner in worker.slots.items():
             if runner.status.owned:
-                await _try_to_give_up(handler, worker.access.partitions[slot.partition])
+                await _try_to_give_up(handler, worker, worker.access.partitions[slot.partition])
 
 
-async def _try_to_give_up(handler: TickHandler, keys: Keys) -> None:
+async def _try_to_give_up(handler: TickHandler, worker: Worker, keys: Keys) -> None:
     try:
         await handler.give_up_overdue(keys)
     except EventStoreError as error:
-        _log.warning("ticks that are overdue wait for the next look: %s", error)
+        # A worker that stops closes the connections that this look is made on.
+        if not worker.is_stopping:
+            _log.warning("ticks that are overdue wait for the next look: %s", error)

@@ -66,6 +66,11 @@ class Worker:
         """What each slot does, as far as this worker knows."""
         return [runner.status for runner in self.slots.values()]
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop; its connections close soon."""
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """Let `run` return: after the batches in hand, and within seconds in any case."""
         self._stopped.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,8 +15,14 @@ from support.stores import open_store
 from support.ticking import ack, act, add, barrier, finish, register, stalls_of, ticks_of
 from support.wait import until
 
-from consumers.session_driver import TICKS_GROUP, TickHandler, give_up_regularly
+from consumers.session_driver import (
+    TICKS_GROUP,
+    TickHandler,
+    _try_to_give_up,
+    give_up_regularly,
+)
 from consumers.working.worker import Worker
+from eventstore.errors import Unavailable
 from eventstore.events import AgentUnregistered, SessionClosed
 from eventstore.flow import Call, as_is, call
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     import redis
     from support.server import PrivateServer
 
+    from eventstore.keys import Keys
     from eventstore.settings import AppSettings
     from eventstore.store import EventStore
 
@@ -144,6 +152,29 @@ def test_the_next_owner_knows_until_when_a_tick_may_take(store: EventStore) -> N
     store.reading(lambda: call(step))
     with driving(store):
         until(lambda: stalls_of(store, "s") == [(1, AGENTS)], what="the tick is given up")
+
+
+def test_a_look_that_a_stop_cuts_short_is_no_warning(
+    store: EventStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Away(TickHandler):
+        """A handler whose connections are closed."""
+
+        async def give_up_overdue(self, keys: Keys) -> None:
+            raise Unavailable("the connection was closed")
+
+    async def look() -> list[int]:
+        worker = Worker(settings_with(store, LONG), {TICKS_GROUP: TickHandler})
+        handler, keys = Away(worker.access), store.parts.log.keys_of("s")
+        await _try_to_give_up(handler, worker, keys)
+        said = [len(caplog.records)]
+        worker.stop()
+        await _try_to_give_up(handler, worker, keys)
+        return [*said, len(caplog.records)]
+
+    with caplog.at_level(logging.WARNING, "consumers.session_driver"):
+        assert anyio.run(look) == [1, 1]
+    assert "the next look: the connection was closed" in caplog.text
 
 
 def test_several_drivers_start_each_tick_once(store: EventStore) -> None:
