@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Order = Literal["asc", "desc"]
 Header = dict[str, Any]
+# The server counts in 64 bits, and scripts exactly only below this.
+_LIMIT_END: Final = 2**53
 _LEAST_PAGE: Final = 64
 _LARGEST_PAGE: Final = 1000
 _decode: Final = msgspec.json.Decoder(Header).decode
@@ -92,11 +94,13 @@ def make_filters(
 
 
 def check_limit(limit: object, field: str = "limit") -> None:
-    """Raise `InvalidInput` naming `field` unless `limit` is a whole number from 0."""
+    """Raise `InvalidInput` naming `field` unless `limit` is a whole number from 0, below 2**53."""
     if isinstance(limit, bool) or not isinstance(limit, int):
         raise InvalidInput(f"{field}: a whole number, not {type(limit).__name__}")
     if limit < 0:
         raise InvalidInput(f"{field}: counts from 0, {shown(limit)} is below it")
+    if limit >= _LIMIT_END:
+        raise InvalidInput(f"{field}: {shown(limit)} is more than there can be; ask for fewer")
 
 
 def _moment(value: object, field: str) -> int | None:

@@ -185,6 +185,7 @@ class TestRefused:
             ({"since": "2026-01-01T00:00:00"}, "since: .*no offset"),
             ({"until": "soon"}, "until: 'soon' is not an ISO-8601 time"),
             ({"limit": -1}, "limit: counts from 0, -1"),
+            ({"limit": 2**53}, "limit: 9007199254740992 is more than there can be"),
             ({"limit": None}, "limit: a whole number, not NoneType"),
             ({"limit": 1.5}, "limit: a whole number, not float"),
             ({"order": "newest"}, 'order: "asc" or "desc"'),
