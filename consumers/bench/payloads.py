@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -32,7 +33,7 @@ from eventstore.settings_storage import PayloadSettings
 from eventstore.store import EventStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from consumers.bench.server import BenchServer
     from eventstore.settings import AppSettings
@@ -41,13 +42,13 @@ PLACES: Final = ("file", "s3")
 
 
 class PayloadRate(msgspec.Struct, frozen=True):
-    """Payloads that the group moved out of the server, by so many writers at once."""
+    """Payloads moved out of the server by so many writers at once, a median of repetitions."""
 
     place: str
     writers: int
     payloads: int
+    repetitions: int
     stored_bytes: int
-    seconds: float
     per_second: float
 
 
@@ -65,13 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     machine = describe_machine()
     runs = [(place, writers) for place in given.places for writers in given.writers]
-    rates = []
+    turns = len(runs) * (given.repetitions + 1)
     try:
-        with running_server("none", given.dir) as server, bar("payload groups", len(runs)) as done:
+        with running_server("none", given.dir) as server, bar("payload groups", turns) as progress:
             versions = find_versions(server)
-            for rate in _rates(server, runs, given.payloads):
-                rates.append(rate)
-                done(len(rates))
+            rates = _rates(server, runs, given.payloads, given.repetitions, progress)
     except EventStoreError as error:
         note(f"{type(error).__name__}: {error}")
         return 1
@@ -84,32 +83,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rates(
-    server: BenchServer, runs: Sequence[tuple[str, int]], count: int
-) -> Iterator[PayloadRate]:
+    server: BenchServer,
+    runs: Sequence[tuple[str, int]],
+    count: int,
+    repetitions: int,
+    progress: Callable[[int], None],
+) -> list[PayloadRate]:
+    """Do all runs in turns, forwards and backwards, after one turn that does not count."""
+    seconds: dict[tuple[str, int], list[float]] = {run: [] for run in runs}
+    stored: dict[tuple[str, int], int] = {}
+    done = 0
     with ExitStack() as stack:
         places = {"file": PayloadSettings(url=server.payloads.as_uri())}
         if any(place == "s3" for place, _ in runs):
             s3 = stack.enter_context(running_s3(server.socket.parent))
             places["s3"] = PayloadSettings(url=s3.url, storage_options=s3.options)
-        for number, (place, writers) in enumerate(runs):
-            settings = server.settings(f"bench-payloads-{number}")
-            settings = settings.model_copy(update={"payloads": places[place]})
-            yield _measure(settings, place, writers, count)
+        for repetition in range(repetitions + 1):
+            for run in runs if repetition % 2 else reversed(runs):
+                place, writers = run
+                settings = server.settings(f"bench-payloads-{done}")
+                settings = settings.model_copy(update={"payloads": places[place]})
+                stored[run] = _fill(settings, count)
+                took = anyio.run(_move, settings, writers, count)
+                if repetition:
+                    seconds[run].append(took)
+                done += 1
+                progress(done)
+    return [
+        PayloadRate(*run, count, repetitions, stored[run], round(count / median(taken), 1))
+        for run, taken in seconds.items()
+    ]
 
 
-def _measure(settings: AppSettings, place: str, writers: int, count: int) -> PayloadRate:
-    """Let payloads wait in the server, then time the group that moves them out of it."""
+def _fill(settings: AppSettings, count: int) -> int:
+    """Let payloads wait in the server; return their bytes."""
     with EventBus(EventStore(settings)) as bus:
         source = artifacts(count)
-        stored = 0
         for start in range(0, count, BATCH):
-            batch = [next(source) for _ in range(min(BATCH, count - start))]
-            bus.publish_many(batch)
-            for event in bus.store.read_all(0, after=start, limit=BATCH):
-                stored += 0 if event.event.payload is None else event.event.payload.stored
-    seconds = anyio.run(_move, settings, writers, count)
-    per_second = round(count / seconds, 1)
-    return PayloadRate(place, writers, count, stored, round(seconds, 3), per_second)
+            bus.publish_many([next(source) for _ in range(min(BATCH, count - start))])
+        infos = [each.event.payload for each in bus.store.read_all(0)]
+    return sum(info.stored for info in infos if info is not None)
 
 
 async def _move(settings: AppSettings, writers: int, count: int) -> float:
@@ -142,7 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--places", nargs="+", choices=PLACES, default=list(PLACES))
     add("--writers", type=int, nargs="+", default=[1, WRITERS, 4 * WRITERS], help="at once")
-    add("--payloads", type=int, default=4_000, help="payloads of each run")
+    add("--payloads", type=int, default=2_000, help="payloads of each run")
+    add("--repetitions", type=int, default=3, help="of each run")
     add("--dir", type=Path, help="where server and files are (default: temporary)")
     add("--json", action="store_true", help="one JSON document on standard output")
     return parser

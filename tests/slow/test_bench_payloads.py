@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_place_and_number_of_writers_is_measured() -> None:
     directory = short_dir()
     command = [str(ROOT / "scripts" / "bench"), "payloads", "--json", "--dir", str(directory)]
-    sizes = ["--payloads", "150", "--writers", "1", "8"]
+    sizes = ["--payloads", "150", "--writers", "1", "8", "--repetitions", "1"]
     done = subprocess.run([*command, *sizes], capture_output=True, text=True, check=False)
     directory.rmdir()
     assert done.returncode == 0, done.stderr
