@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from eventstore.codec import decode_entry
@@ -24,7 +25,8 @@ class RecentEvents:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, bytes, bytes], Recorded] = {}
+        # Not a dict: its first key is the slower to find the more were taken before it.
+        self._known: OrderedDict[tuple[int, bytes, bytes], Recorded] = OrderedDict()
 
     def decode(self, partition: int, entry: _Entry) -> Recorded:
         """Return the event that an entry holds; raises as `decode_entry` does."""
@@ -34,5 +36,5 @@ class RecentEvents:
         if known is None:
             known = self._known[place] = decode_entry(partition, entry)
             if len(self._known) > _KEPT:
-                del self._known[next(iter(self._known))]
+                self._known.popitem(last=False)
         return known
