@@ -17,7 +17,9 @@ from eventstore.events import (
     BranchCheckedOut,
     BranchForked,
     BranchPopped,
+    BranchPruned,
     BranchRewound,
+    BranchUnpruned,
     Event,
     OverrideWritten,
     SessionTicked,
@@ -161,6 +163,8 @@ def counts(event: Event) -> tuple[str, ...]:
         return event.kind, event.agent_id
     if isinstance(event, ArtifactAmended):
         return "amendments", event.target
+    if isinstance(event, BranchPruned | BranchUnpruned):
+        return ("prunings",)
     if isinstance(event, SessionTicked | TickStalled):
         return ("ticks",)
     sort, _, _ = event.kind.partition(".")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from support.checker_groups import GROUPS, due_keys, places, taken, without_copy
+from support.checker_groups import GROUPS, due_keys, places, take_reserved, taken, without_copy
 from support.checker_journal import check_journal
 from support.checker_log import Entry, check_entries, prefix_of, read_entries
 from support.checker_parked import take_left_out
@@ -101,6 +101,7 @@ def _check_partition(
     problems: list[str],
 ) -> None:
     where = f"partition {partition}"
+    take_reserved(partition, keys)
     at = places(where, keys.get("checkpoints", {}), entries, problems)
     problems += [
         f"{where}: {group} is at {at[group].position} of {len(entries)}"

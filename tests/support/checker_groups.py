@@ -29,6 +29,16 @@ class Place(NamedTuple):
         return "" if self.generation == 1 else f"g{self.generation}:"
 
 
+def take_reserved(partition: int, keys: dict[str, Any]) -> None:
+    """Leave out checkpoints that only keep the name of a group, which is done in partition 0."""
+    found = keys.get("checkpoints", {})
+    for group in GROUPS if partition == 0 else ():
+        if found.get(group.encode()) == f"1:0:{NO_CHAIN}".encode():
+            del found[group.encode()]
+    if not found:
+        keys.pop("checkpoints", None)
+
+
 def places(
     where: str, checkpoints: dict[bytes, bytes], entries: list[Entry], problems: list[str]
 ) -> dict[str, Place]:
