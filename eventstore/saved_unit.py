@@ -39,6 +39,22 @@ def rows_of_saved(
     return [Appended(each.event.ref, each.position, each.seq, each.index) for each in ours]
 
 
+def rows_of_repeated(
+    log: Log, session_id: str, intents: Sequence[Intent]
+) -> Flow[list[Appended] | None]:
+    """Return where a unit lies that is refused for its refs, because it is there whole. A flow.
+
+    Its links may have been decided otherwise then. Only of a unit whose every intent comes to an
+    event can that be seen: raises what `check_shares_nothing` does for all others.
+    """
+    if len(_certain(intents)) == len(intents):
+        rows = yield from rows_of_saved(log, session_id, intents)
+        if rows is not None:
+            return rows
+    yield from check_shares_nothing(log, session_id, intents)
+    return None
+
+
 def check_shares_nothing(log: Log, session_id: str, intents: Sequence[Intent]) -> Flow[None]:
     """Refuse a unit that was not saved, and of which events are there. A flow.
 

@@ -37,7 +37,7 @@ from eventstore.names import check_name
 from eventstore.operations import Operations
 from eventstore.redact_hook import redacted_text
 from eventstore.refs import generate_ref
-from eventstore.saved_unit import check_shares_nothing, rows_of_saved
+from eventstore.saved_unit import rows_of_repeated, rows_of_saved
 from eventstore.stack_views import StackViews
 from eventstore.state_errors import AgentNotRegistered, AlreadyActed
 from eventstore.ticking import Ticking
@@ -209,9 +209,10 @@ class SessionCore:
                 attempt += 1
                 yield from back_off(attempt)
             except (RefConflict, RefOverlap):
-                # A batch is all or nothing: what is there of this one, others have appended.
-                yield from check_shares_nothing(self.log, self.session_id, intents)
-                raise
+                rows = yield from rows_of_repeated(self.log, self.session_id, intents)
+                if rows is None:
+                    raise
+                return rows
 
     def _plan(self, intents: list[Intent]) -> Flow[Plan]:
         heads = yield from self.heads(*lanes_of(intents))
