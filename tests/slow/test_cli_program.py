@@ -203,7 +203,7 @@ def test_completion_knows_the_commands(tmp_path: Path) -> None:
     env = clean_environment(
         _EVENTSTORE_COMPLETE="complete_bash", COMP_WORDS="eventstore proj", COMP_CWORD="1"
     )
-    code = "import sys; sys.argv[0] = 'eventstore'; from consumers.cli import main; main()"
+    code = "import sys; sys.argv[0] = 'eventstore'; from consumers.entry import main; main()"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         capture_output=True,

@@ -95,7 +95,7 @@ class SmallStore:
         ]
 
     def produce(self, session_id: str, count: int, size: int = PAYLOAD) -> None:
-        """Append so many payloads of a size, each again while the server is full, as `refused` notes."""
+        """Append so many payloads of a size, each again while it is full, as `refused` notes."""
 
         def is_taken() -> bool:
             try:

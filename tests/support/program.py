@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-COMMAND = (sys.executable, "-P", "-c", "from consumers.cli import main; main()")
+COMMAND = (sys.executable, "-P", "-c", "from consumers.entry import main; main()")
 _SECONDS = 60.0
 
 
