@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,9 +61,21 @@ HomeOption = Annotated[
 ]
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        output.show(f"eventstore {importlib.metadata.version('eventstore')}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which it is.")
+]
+
+
 @app.callback()
-def root(ctx: typer.Context, home: HomeOption = None) -> None:
+def root(ctx: typer.Context, home: HomeOption = None, version: VersionOption = False) -> None:
     """The event store for LLM-agent systems."""
+    del version
     log_to_stderr()
     ctx.obj = Cli(home)
     ctx.call_on_close(ctx.obj.close)

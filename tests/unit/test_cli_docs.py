@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer.main
+from typer.testing import CliRunner
 
 from consumers.cli import app
 
@@ -57,3 +59,11 @@ def test_every_argument_is_in_the_heading() -> None:
         for parameter in command.params:
             if parameter.param_type_name == "argument":
                 assert (parameter.metavar or parameter.name.upper()) in heading, name
+
+
+def test_the_version_is_the_one_that_is_installed() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (
+        0,
+        f"eventstore {importlib.metadata.version('eventstore')}\n",
+    )
