@@ -243,13 +243,17 @@ def test_a_frozen_server_delays_payloads_and_nothing_else(
 ) -> None:
     settings = settings_on(own_s3, server, namespace, TIMEOUT)
     with running(settings, {**COUNTING, **GROUP}) as worker, EventStore(settings) as store:
+        # A store begins only where it can be seen that no journal of another one is there.
+        publish(store, "s", 1)
+        until_caught_up(store, "counting")
+        until_caught_up(store, "payloads")
         own_s3.freeze()
         refs = publish(store, "s", 20, {"some": "payload"})
         until_caught_up(store, "counting")
         status = worker.slots[Slot("payloads", 0)].status
         until(lambda: status.error is not None, what="a fault that is seen")
-        assert status.position == 0
+        assert status.position == 1
         assert store.get(refs[0]).event.payload is not None
         own_s3.thaw()
         until_caught_up(store, "payloads")
-        assert store.parts.payloads.usage().files == 20
+        assert store.parts.payloads.usage().files == 21
