@@ -40,5 +40,5 @@ def escape(name: str) -> str:
     Injective: different names never give the same text.
     """
     if _NOT_IN_KEYS.search(name) is None:
-        return name
+        return str.__str__(name)
     return _NOT_IN_KEYS.sub(lambda found: f"%{ord(found.group()):02X}", name)

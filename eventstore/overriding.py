@@ -70,6 +70,8 @@ class Overriding:
         written then.
         """
         check_patch(patch)
+        agent_id = check_name("agent_id", agent_id)
+        session_id = check_name("session_id", session_id)
         lane = override_lane(agent_id)
         where = {"session_id": session_id, "agent_id": agent_id}
         patch = redacted_content(self._redact, OverrideWritten, where, dict(patch))
