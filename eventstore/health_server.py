@@ -12,6 +12,7 @@ from eventstore.errors import EventStoreError, Sealed, StoreUnreachable
 from eventstore.flow import Batch, Call, Flow, as_is, batch, blocking, call
 from eventstore.health_findings import Finding
 from eventstore.keys import position_of
+from eventstore.log_holes import missing_entries
 from eventstore.scripts import resident_scripts
 
 if TYPE_CHECKING:
@@ -90,15 +91,17 @@ def look_at_store(log: Log, ready: Callable[[Callable[[], Flow[Any]]], Flow[Any]
     opened = log.opened
     if opened is None:
         raise StoreUnreachable("the store is not open; the worker's log says why")
-    metas: list[dict[str, str]] = found[0::3]
+    metas: list[dict[str, str]] = found[0::5]
     sealed = [partition for partition, meta in enumerate(metas) if meta.get("state") != "open"]
     if sealed:
         detail = f"partitions {sealed} are sealed: they take no appends"
         return Finding("failed", detail, _UNSEAL)
-    ends = zip(log.partitions, metas, found[1::3], found[2::3], strict=True)
-    for keys, before, last, after in ends:
-        wrong = _foreign_end(keys, last, int(after["head"])) or _lost_tail(
-            log, keys, int(before["head"]), position_of(last)
+    for number, keys in enumerate(log.partitions):
+        before, last, length, first, after = found[5 * number : 5 * number + 5]
+        wrong = (
+            _foreign_end(keys, last, int(after["head"]))
+            or _lost_tail(log, keys, int(before["head"]), position_of(last))
+            or _hole(keys, position_of(last), length, first, int(after.get("trimmed", "0")))
         )
         if wrong is not None:
             return Finding("failed", wrong, _REPAIR)
@@ -110,9 +113,11 @@ def look_at_store(log: Log, ready: Callable[[Callable[[], Flow[Any]]], Flow[Any]
 
 
 def _ends(keys: Keys) -> tuple[Call[Any], ...]:
-    """Read a partition's end between two looks at what it says of itself, since appends go on."""
-    last = Call("XREVRANGE", (keys.stream,), ("+", "-", "COUNT", 1), _last_id)
-    return commands.meta(keys), last, commands.meta(keys)
+    """Read a partition's ends between two looks at what it says of itself, since appends go on."""
+    last = Call("XREVRANGE", (keys.stream,), ("+", "-", "COUNT", 1), _id)
+    length = Call("XLEN", (keys.stream,), (), int)
+    first = Call("XRANGE", (keys.stream,), ("-", "+", "COUNT", 1), _id)
+    return commands.meta(keys), last, length, first, commands.meta(keys)
 
 
 def _foreign_end(keys: Keys, last: bytes, head: int) -> str | None:
@@ -137,7 +142,16 @@ def _lost_tail(log: Log, keys: Keys, head: int, end: int) -> str | None:
     return None
 
 
-def _last_id(entries: list[Any]) -> bytes:
+def _hole(keys: Keys, last: int, length: int, first: bytes, trimmed: int) -> str | None:
+    if not (length and first.startswith(b"0-")):
+        return None
+    lacking = missing_entries(last, length, position_of(first), trimmed)
+    if not lacking:
+        return None
+    return f"partition {keys.partition}: the log lacks {lacking} entries, which somebody deleted"
+
+
+def _id(entries: list[Any]) -> bytes:
     return bytes(entries[0][0]) if entries else b"0-0"
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 # What to do about a hole.
-ANEW: Final = "`eventstore restore` makes the log anew from its journal, in an empty server"
+ANEW: Final = "`eventstore repair --keep journal` makes the log anew from its journal"
 
 
 @dataclass(frozen=True)

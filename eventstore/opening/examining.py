@@ -15,6 +15,7 @@ from eventstore.flow import Call, Flow, as_is, blocking
 from eventstore.journal import START, End, Journal
 from eventstore.journal_format import FIELDS, field
 from eventstore.keys import position_of
+from eventstore.log_holes import missing_entries
 from eventstore.opening.strays import find_strays
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def examine(keys: Keys, journal: Journal) -> Flow[Examined]:
     top = yield from _first(keys, "XREVRANGE", "+", "-")
     said = End(int(meta.get("head", "0")), meta.get("chain", START.chain))
     found = START if top is None else _end_of(top)
+    lacking = (yield from _lacking(keys, found)) if found else 0
     ends: End = yield from blocking(_furthest, journal, keys.partition)
     uuid, state = meta.get("uuid", ""), meta.get("state", "")
     foreign: tuple[Entry, ...] = ()
@@ -67,11 +69,14 @@ def examine(keys: Keys, journal: Journal) -> Flow[Examined]:
     if not meta and top is None:
         problem = "it is not there" if ends == START else "it is not there, its journal is"
         log = START
-    elif not meta or found != said:
+    elif not meta or found != said or lacking:
         log, foreign = yield from _walk(keys, journal)
-        problem = (
-            "its meta is gone" if not meta else f"its meta ends at {said[0]}, its stream does not"
-        )
+        if not meta:
+            problem = "its meta is gone"
+        elif found != said:
+            problem = f"its meta ends at {said[0]}, its stream does not"
+        else:
+            problem = f"its stream lacks {lacking} entries before its end, which somebody deleted"
     else:
         log = said
         problem = "refs or sessions is gone" if log.position and books < 2 else ""
@@ -87,6 +92,18 @@ def examine(keys: Keys, journal: Journal) -> Flow[Examined]:
     elif state != "open":
         verdict, problem = "sealed", f"it is {state}, and nothing is in the way of opening it"
     return Examined(keys, uuid, state, log, ends, common, verdict, problem, foreign, tuple(strays))
+
+
+def _lacking(keys: Keys, end: End) -> Flow[int]:
+    """Return how many entries a stream lacks that were neither trimmed nor are behind its end."""
+    length: int = yield Call("XLEN", (keys.stream,), (), int, control=True)
+    # In this order appends and trims that go on meanwhile can only hide a hole, never feign one.
+    bottom = yield from _first(keys, "XRANGE", "-", "+")
+    trimmed: bytes | None = yield Call("HGET", (keys.meta,), ("trimmed",), as_is, control=True)
+    first = None if bottom is None else _end_of(bottom)
+    if first is None:
+        return 0
+    return missing_entries(end.position, length, first.position, int(trimmed or 0))
 
 
 def _furthest(journal: Journal, partition: int) -> End:
@@ -121,8 +138,9 @@ def _walk(keys: Keys, journal: Journal) -> Flow[tuple[End, tuple[Entry, ...]]]:
             return at, tuple(foreign)
         for entry in page:
             end = _end_of(entry)
-            if at == START and end is not None and end.position > 1:
-                at = yield from blocking(_before, journal, keys.partition, entry)
+            if end is not None and end.position > at.position + 1:
+                before: End = yield from blocking(_before, journal, keys.partition, entry)
+                at = at if before == START else before
             if end is None or not _continues(at, end, entry):
                 foreign.append(entry)
             else:
@@ -138,7 +156,7 @@ def _continues(at: End, end: End, entry: Entry) -> bool:
 
 
 def _before(journal: Journal, partition: int, entry: Entry) -> End:
-    """Return the end that a stream's first entry goes on from, by the journal; else the start."""
+    """Return the end that an entry goes on from, by the journal; the start if it has none."""
     position = position_of(entry[0]) - 1
     try:
         chain = journal.chain_at(partition, position)

@@ -90,6 +90,18 @@ def test_an_entry_that_no_append_wrote_fails(
     assert "`eventstore repair`" in found.remedy
 
 
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_an_entry_that_was_deleted_fails(
+    tested: BusUnderTest, redis_client: redis.Redis, gone: int
+) -> None:
+    positions = [tested.bus.publish(HEADER, {}).position for _ in range(4)]
+    assert check(tested.bus.health(), "store").status == "ok"
+    redis_client.xdel(keys_of(tested).stream, f"0-{positions[gone]}")
+    found = check(tested.bus.health(), "store")
+    assert (found.status, "lacks 1 entries" in found.detail) == ("failed", True)
+    assert "`eventstore repair`" in found.remedy
+
+
 def test_a_tail_that_is_gone_fails(tested: BusUnderTest, redis_client: redis.Redis) -> None:
     tested.bus.publish(HEADER, {})
     position = tested.bus.publish(HEADER, {}).position
