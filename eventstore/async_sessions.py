@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from eventstore.async_client_bus import async_bus_for
 from eventstore.async_stacks import AsyncStack
 from eventstore.deciding import deciding_agent
+from eventstore.errors import EventStoreError
 from eventstore.session_cache import SessionCache
 from eventstore.session_core import SessionCore
 
@@ -124,10 +125,14 @@ class AsyncSession:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            await self.save()
-        else:
+        if kind is not None:
             self.discard()
+            return
+        try:
+            await self.save()
+        except EventStoreError:
+            self._core.discard_refused()
+            raise
 
 
 _of_task: weakref.WeakKeyDictionary[asyncio.Task[Any], SessionCache[AsyncSession]] = (

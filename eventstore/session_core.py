@@ -168,6 +168,11 @@ class SessionCore:
         self.intents.clear()
         self._is_uncertain = False
 
+    def discard_refused(self) -> None:
+        """Forget what waits after a save that failed, unless it may have been appended."""
+        if not self._is_uncertain:
+            self.discard()
+
     def save(self) -> Flow[list[Appended]]:
         """Append everything that waits, all or nothing; return where its events lie.
 

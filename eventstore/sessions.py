@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from eventstore.client_bus import bus_for
 from eventstore.deciding import deciding_agent
+from eventstore.errors import EventStoreError
 from eventstore.session_cache import SessionCache
 from eventstore.session_core import SessionCore
 from eventstore.stacks import Stack
@@ -37,7 +38,9 @@ class Session:
 
     What changes the session waits until `save()`, which appends it in one batch, all or nothing,
     by what holds at that moment; only ticks are started and given up at once. As a context
-    manager it saves at the end of the block, and discards what waits if the block raises.
+    manager it saves at the end of the block, and discards what waits if the block raises or the
+    save is refused, so that the block can be run again; what may have been appended goes on
+    waiting.
     """
 
     def __init__(self, bus: EventBus, session_id: str) -> None:
@@ -150,10 +153,14 @@ class Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.save()
-        else:
+        if kind is not None:
             self.discard()
+            return
+        try:
+            self.save()
+        except EventStoreError:
+            self._core.discard_refused()
+            raise
 
 
 class _OfThread(threading.local):

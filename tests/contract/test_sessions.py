@@ -125,6 +125,28 @@ class TestSaving:
             work()
         assert (tested.events, session.pending) == (0, 0)
 
+    def test_a_block_that_is_refused_can_be_run_again(
+        self, tested: BusUnderTest, clients: Clients
+    ) -> None:
+        session, other = clients.session(), clients.session()
+        other.register_agent("a")
+        other.save()
+
+        def work(*, moves: bool) -> None:
+            with session:
+                session.stack_for("a").push("x")
+                if moves:
+                    tested.bus.checkout("s", "b", agent_id="a")
+
+        tested.bus.publish({"session_id": "s", "agent_id": "x", "type": "state"}, 0)
+        tested.bus.fork("s", at=0, name="b")
+        with pytest.raises(StackMoved):
+            work(moves=True)
+        assert session.pending == 0
+        work(moves=False)
+        tested.project()
+        assert [row.payload for row in tested.bus.history("s", "b")] == [0, "x"]
+
     def test_what_is_impossible_appends_nothing_and_goes_on_waiting(
         self, tested: BusUnderTest, clients: Clients
     ) -> None:
