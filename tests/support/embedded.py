@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 # A worker that does nothing, and ends on SIGTERM.
 IDLE_WORKER = ("sleep", "1000")
+# What a server's child calls itself.
+_CHILDREN = tuple(
+    f"{server}-{work}".encode()
+    for server in ("valkey", "redis")
+    for work in ("aof-rewrite", "rdb-bgsave")
+)
 
 
 class Sandbox:
@@ -132,7 +138,10 @@ def connect(endpoint: Endpoint, timeout: float = 5.0) -> redis.Redis:
 
 
 def server_pids(data: Path) -> list[int]:
-    """Return the processes that run a Valkey server in a working directory."""
+    """Return the processes that run a Valkey server in a working directory.
+
+    A server's own child, which rewrites its append-only file, is none: it serves nobody.
+    """
     return [
         int(entry.name)
         for entry in Path("/proc").iterdir()
@@ -141,6 +150,17 @@ def server_pids(data: Path) -> list[int]:
 
 
 def _runs_server(process: Path, data: Path) -> bool:
+    try:
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+        title = (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+    # The child has its parent's title for a moment, and another parent once its own is killed.
+    is_child = _is_of(process.parent / parent, data) or title.startswith(_CHILDREN)
+    return _is_of(process, data) and not is_child
+
+
+def _is_of(process: Path, data: Path) -> bool:
     try:
         program, directory = (process / "exe").readlink(), (process / "cwd").readlink()
     except OSError:
