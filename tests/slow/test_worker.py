@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
     from consumers.working.worker import Worker
 
-BOUND = 60.0
+# What is promised of a worker that is told to end.
+EXIT_SECONDS = 5.0
+REQUEST_SECONDS = 60.0
 
 
 def owned(*workers: Worker) -> list[list[Slot]]:
@@ -97,7 +99,7 @@ def test_sigterm_finishes_the_batch_and_exits_0_in_time(
         worker.until_holding()
         worker.process.terminate()
         worker.let_go()
-        assert worker.process.wait(BOUND) == 0
+        assert worker.process.wait(EXIT_SECONDS) == 0
         assert_each_once(store, "s", refs)
         keys = Keys(namespace, 0)
         assert redis_client.exists(keys.lease("counting"), keys.workers) == 0
@@ -195,7 +197,7 @@ def test_metrics_are_found_through_the_data_directory(
         until(address.exists, what="an address")
         url = address.read_text().strip()
         assert url.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(url, timeout=BOUND) as response:
+        with urllib.request.urlopen(url, timeout=REQUEST_SECONDS) as response:
             assert b"eventstore_up 1.0" in response.read()
         process.terminate()
         assert process.wait(STOP_TIMEOUT) == 0
